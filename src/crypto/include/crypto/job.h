@@ -1,0 +1,86 @@
+/* Public-key work as jobs: a shard submits, a pinned worker runs it (in batches), the answer comes
+ * into the shard's mailbox. With zero workers a job runs at once on the
+ * submitter's thread and the answer comes into the mailbox all the same.
+ *
+ * A job owns all that it touches: the asker may be deleted while it is in flight (it then
+ * clears `owner`, which only the asker's thread reads or writes). */
+#ifndef CRYPTO_JOB_H
+#define CRYPTO_JOB_H
+
+#include "base/mailbox.h"
+#include "base/secret.h"
+#include "crypto/algorithm.h"
+
+enum crypto_job_kind {
+	CRYPTO_KE_GENERATE, /* an ephemeral key pair for `group` */
+	CRYPTO_KE_DERIVE,   /* from `private_key` and `peer_public` to `shared` */
+	CRYPTO_KE_BOTH,     /* generate and derive in one go: a responder's whole work */
+};
+
+enum crypto_job_result {
+	CRYPTO_JOB_OK,
+	CRYPTO_JOB_BAD_PEER_VALUE, /* RFC 6989: out of range, off the curve, of small order; all-zero secret (RFC 7748) */
+	CRYPTO_JOB_FAILED,         /* library or memory */
+};
+
+#define KE_PUBLIC_MAX 1024
+/* Of a private key in the provider's own form; opaque to the asker. */
+#define KE_PRIVATE_MAX 1024
+
+struct crypto_job {
+	struct mail mail;             /* kind: set by the submitter's host */
+	enum crypto_job_kind kind;
+	enum crypto_job_result result;
+	const struct algorithm *group;
+	void *owner;                  /* asker's thread only */
+	uint64_t tag;                 /* asker's */
+	uint64_t submitted_ns;        /* set by the pool */
+	struct mailbox *reply;        /* set by the submitter's host */
+	struct secret private_key;    /* out of GENERATE, into DERIVE */
+	struct secret shared;         /* group->shared_len bytes, left-padded (RFC 7296, section 2.14) */
+	uint16_t peer_public_len;
+	uint8_t *peer_public;         /* freed with the job */
+	uint16_t public_len;
+	uint8_t *public_value;        /* group->public_len bytes; freed with the job */
+	struct crypto_job *next;      /* whoever holds the job */
+};
+
+/* A zeroed job with room for what `kind` needs; NULL when memory is out. */
+struct crypto_job *crypto_job_new(
+	enum crypto_job_kind kind, const struct algorithm *group, struct bytes peer_public);
+/* Wipes and frees. */
+void crypto_job_free(struct crypto_job *job);
+/* Runs the job on this thread, whatever it is. */
+void crypto_job_run(struct crypto_job *job);
+/* Runs many on this thread, those of like kind together. */
+void crypto_job_run_batch(struct crypto_job **jobs, size_t count);
+
+struct crypto_pool;
+
+struct crypto_pool_config {
+	unsigned workers;             /* 0: inline */
+	const unsigned *cpus;         /* one per worker, or NULL: not pinned */
+	size_t queue_capacity;        /* of each worker */
+};
+
+struct crypto_pool_stats {
+	unsigned workers;
+	uint64_t submitted, done, refused; /* jobs */
+	uint64_t depth;               /* waiting now */
+	uint64_t wait_ns, run_ns;     /* sums over done jobs */
+	uint64_t batches;             /* done / batches = average batch */
+	uint64_t undelivered;         /* answers whose mailbox was full for too long */
+};
+
+struct crypto_pool *crypto_pool_start(const struct crypto_pool_config *config, char *error, size_t error_size);
+/* Waits for running jobs; queued ones are freed unrun. Reply mailboxes must still exist. */
+void crypto_pool_stop(struct crypto_pool *pool);
+/* Any thread. False when the queues are full (overload): the job stays the caller's.
+ * Afterwards the job is the pool's until it comes out of `reply`. With zero workers the job is run
+ * now, on this thread, and posted to `reply`; false when `reply` is full. */
+bool crypto_pool_submit(struct crypto_pool *pool, struct crypto_job *job);
+/* Share of the queues in use, 0..100: a host refuses new negotiations above its mark. */
+unsigned crypto_pool_load(const struct crypto_pool *pool);
+struct crypto_pool_stats crypto_pool_stats(const struct crypto_pool *pool);
+
+#endif

@@ -1,0 +1,34 @@
+/* Preshared keys, indexed by the identities that they belong to (ipsec.secrets). A store is built by one
+ * thread and immutable once it is in a vault; a vault is read by every shard under the catalogue's RCU rules. */
+#ifndef IKE_SECRETS_H
+#define IKE_SECRETS_H
+
+#include "base/bytes.h"
+#include "ike/identity.h"
+
+struct secret_store;
+struct secret_vault;
+
+#define SECRET_IDENTITIES_MAX 64 /* of one entry */
+
+struct secret_store *secret_store_new(void);
+/* Wipes all secrets. */
+void secret_store_free(struct secret_store *store);
+/* An entry "id id ... : PSK value"; no identities: it matches everything. The store copies. EEXIST when an
+ * entry for the same identities has another secret, ENOMEM, E2BIG. */
+int secret_store_add_psk(struct secret_store *store, const struct identity *const *ids,
+	size_t id_count, struct bytes psk);
+size_t secret_store_count(const struct secret_store *store);
+
+struct secret_vault *secret_vault_new(void);
+void secret_vault_free(struct secret_vault *vault);
+/* Publishes `store` (NULL: forget all secrets) and frees the old one after a grace period. Blocks for it: never
+ * on a shard. */
+void secret_vault_replace(struct secret_vault *vault, struct secret_store *store);
+/* The best match: an entry that lists both > one that lists one of them (ours before the peer's) > one with no identities. An
+ * entry's %any matches any peer, weaker than a listed identity. The slice is valid until the reader's
+ * next quiescent state. False: there is none. O(1). */
+bool secret_vault_find_psk(const struct secret_vault *vault, const struct identity *local,
+	const struct identity *remote, struct bytes *psk);
+
+#endif
