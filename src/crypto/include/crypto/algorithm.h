@@ -43,8 +43,12 @@ enum {
 struct algorithm {
 	enum transform_type type;
 	uint16_t id;                  /* IKEv2 transform ID */
-	int16_t ikev1_ike_id;         /* phase 1 attribute value, -1: none (RFC 2409 appendix A) */
-	int16_t ikev1_esp_id;         /* ESP transform or authentication attribute, -1: none (RFC 2407) */
+	/* IKEv1 phase 1 attribute value, -1: none (RFC 2409 appendix A). PRF: of the hash;
+	 * KE: of the group, which phase 2 names by the same number. */
+	int16_t ikev1_ike_id;
+	/* IKEv1 phase 2, -1: none (RFC 2407). ENCR: ESP transform; INTEG: authentication
+	 * attribute; SN: extended sequence number attribute. */
+	int16_t ikev1_esp_id;
 	const char *name;             /* as in reports: "AES_GCM_16", "HMAC_SHA2_256_128", "DH31" */
 	const char *aliases[ALGORITHM_ALIASES_MAX]; /* "aes_gcm", "aes_gcm_c"; NULL ends */
 
@@ -55,7 +59,7 @@ struct algorithm {
 	uint16_t block_len;           /* ENCR: padding multiple (1: stream) */
 	uint16_t iv_len;              /* ENCR: explicit IV in the packet */
 	uint16_t icv_len;             /* AEAD: tag; INTEG: truncated output */
-	uint16_t key_len;             /* PRF (preferred), INTEG */
+	uint16_t key_len;             /* PRF (preferred), INTEG, ENCR of fixed_key (without salt) */
 	uint16_t output_len;          /* PRF */
 	uint16_t ke_bits;             /* KE: strength as named: 2048, 256, 255 */
 	uint16_t public_len;          /* KE: length of the value in the KE payload */
