@@ -9,7 +9,7 @@
 
 struct timer {
 	struct timer *next, **link; /* link is NULL when not armed */
-	uint64_t due_ms;
+	uint64_t due_ms; /* as armed, or the wheel's time where that was later */
 };
 
 struct timer_wheel;
@@ -17,7 +17,8 @@ struct timer_wheel;
 struct timer_wheel *timer_wheel_new(uint64_t now_ms);
 /* Armed timers are simply forgotten. */
 void timer_wheel_free(struct timer_wheel *wheel);
-/* A due time in the past fires at the next timer_wheel_expire. Re-arms an armed one. */
+/* A due time in the past counts as the wheel's present and fires at the next
+ * timer_wheel_expire. Re-arms an armed one. */
 void timer_arm(struct timer_wheel *wheel, struct timer *timer, uint64_t due_ms);
 /* Harmless when not armed. */
 void timer_cancel(struct timer_wheel *wheel, struct timer *timer);
@@ -26,8 +27,10 @@ static inline bool timer_is_armed(const struct timer *timer)
 	return timer->link != 0;
 }
 /* Moves the wheel to now_ms and gives each timer that has become due to `fire`, in order of
- * due time (ties: order of arming), never before its due time. `fire` may arm and cancel any timer. Returns how
- * many fired. `limit` bounds one call's work; 0: no limit. */
+ * due time (ties: order of arming), never before its due time. `fire` may arm and cancel any timer;
+ * what it arms for now_ms or earlier fires at the next call, so that a call always ends. Returns how
+ * many fired. `limit` bounds one call's work (0: no limit): there is more to do when
+ * timer_wheel_next is not later than now_ms, even if nothing fired. */
 unsigned timer_wheel_expire(struct timer_wheel *wheel, uint64_t now_ms, unsigned limit,
 	void (*fire)(struct timer *timer, void *arg), void *arg);
 /* No timer fires before the returned time (it may be early, never late);
