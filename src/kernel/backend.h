@@ -1,0 +1,41 @@
+/* What a backend brings: one table of functions, and the heads of its objects. Private to the room. */
+#ifndef KERNEL_BACKEND_H
+#define KERNEL_BACKEND_H
+
+#include "kernel/kernel.h"
+
+/* First members of each backend's own objects. */
+struct kernel {
+	const struct kernel_backend *backend;
+};
+
+struct kernel_channel {
+	const struct kernel_backend *backend;
+	struct kernel *kernel;
+	struct kernel_channel_config config;
+};
+
+/* NULL for `open`: the place is kept, this build has no such backend. Contracts are those of the functions
+ * of kernel.h that have the same names. */
+struct kernel_backend {
+	const char *name;
+	struct kernel *(*open)(const struct kernel_config *config, char *error, size_t error_size);
+	void (*close)(struct kernel *kernel);
+	bool (*supports)(const struct kernel *kernel, uint16_t encr, uint16_t key_bits,
+		uint16_t integ, bool esn);
+	struct kernel_channel *(*channel_open)(
+		struct kernel *kernel, const struct kernel_channel_config *config);
+	void (*channel_close)(struct kernel_channel *channel);
+	int (*channel_fd)(const struct kernel_channel *channel);
+	bool (*channel_sleep)(struct kernel_channel *channel);
+	void (*channel_poll)(struct kernel_channel *channel);
+	void (*channel_submit)(struct kernel_channel *channel, const struct ipsec_request *request);
+	uint32_t (*channel_allocate_spi)(struct kernel_channel *channel);
+	void (*channel_release_spi)(struct kernel_channel *channel, uint32_t spi);
+	uint64_t (*channel_pending)(const struct kernel_channel *channel);
+};
+
+extern const struct kernel_backend kernel_none_backend;
+extern const struct kernel_backend kernel_dpdk_backend;
+
+#endif

@@ -1,0 +1,97 @@
+/* The table of backends, and the way from the public calls to the one in use. */
+#include <stdio.h>
+#include <string.h>
+
+#include "backend.h"
+
+static const struct kernel_backend kernel_xfrm_backend = {.name = "xfrm"};
+static const struct kernel_backend kernel_pfkey_backend = {.name = "pfkey"};
+
+static const struct kernel_backend *const kernel_backends[] = {
+	&kernel_dpdk_backend,
+	&kernel_none_backend,
+	&kernel_xfrm_backend,
+	&kernel_pfkey_backend,
+};
+
+struct kernel *kernel_open(const struct kernel_config *config, char *error, size_t error_size)
+{
+	const char *name = config->backend ? config->backend : "";
+	for (size_t i = 0; i < sizeof(kernel_backends) / sizeof(kernel_backends[0]); i++) {
+		const struct kernel_backend *backend = kernel_backends[i];
+		if (strcmp(backend->name, name) != 0)
+			continue;
+		if (!backend->open) {
+			snprintf(error, error_size,
+				"kernel interface \"%s\" is not part of this build", name);
+			return NULL;
+		}
+		return backend->open(config, error, error_size);
+	}
+	snprintf(error, error_size, "unknown kernel interface \"%s\": this build has dpdk and none", name);
+	return NULL;
+}
+
+void kernel_close(struct kernel *kernel)
+{
+	if (kernel)
+		kernel->backend->close(kernel);
+}
+
+const char *kernel_name(const struct kernel *kernel)
+{
+	return kernel->backend->name;
+}
+
+bool kernel_supports(
+	const struct kernel *kernel, uint16_t encr, uint16_t key_bits, uint16_t integ, bool esn)
+{
+	return kernel->backend->supports(kernel, encr, key_bits, integ, esn);
+}
+
+struct kernel_channel *kernel_channel_open(
+	struct kernel *kernel, const struct kernel_channel_config *config)
+{
+	return kernel->backend->channel_open(kernel, config);
+}
+
+void kernel_channel_close(struct kernel_channel *channel)
+{
+	if (channel)
+		channel->backend->channel_close(channel);
+}
+
+int kernel_channel_fd(const struct kernel_channel *channel)
+{
+	return channel->backend->channel_fd(channel);
+}
+
+bool kernel_channel_sleep(struct kernel_channel *channel)
+{
+	return channel->backend->channel_sleep(channel);
+}
+
+void kernel_channel_poll(struct kernel_channel *channel)
+{
+	channel->backend->channel_poll(channel);
+}
+
+void kernel_channel_submit(struct kernel_channel *channel, const struct ipsec_request *request)
+{
+	channel->backend->channel_submit(channel, request);
+}
+
+uint32_t kernel_channel_allocate_spi(struct kernel_channel *channel)
+{
+	return channel->backend->channel_allocate_spi(channel);
+}
+
+void kernel_channel_release_spi(struct kernel_channel *channel, uint32_t spi)
+{
+	channel->backend->channel_release_spi(channel, spi);
+}
+
+uint64_t kernel_channel_pending(const struct kernel_channel *channel)
+{
+	return channel->backend->channel_pending(channel);
+}

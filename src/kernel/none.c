@@ -1,0 +1,189 @@
+/* The backend that installs nothing and says yes: for simulators, load generators and tests of the daemon.
+ * Answers are kept in the channel until it is polled, as with a real one. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backend.h"
+
+#define ANSWERS_FIRST 64
+
+struct none_kernel {
+	struct kernel kernel;
+	uint32_t spi_count;  /* atomic: one sequence for all channels, so that no SPI is given twice */
+	uint32_t spi_random;
+};
+
+struct none_channel {
+	struct kernel_channel channel;
+	int fd;                        /* never readable: answers exist as soon as asked */
+	struct ipsec_answer *answers;  /* a ring */
+	size_t capacity, first, count; /* capacity is a power of two */
+};
+
+static struct kernel *none_open(const struct kernel_config *config, char *error, size_t error_size)
+{
+	(void)config;
+	struct none_kernel *none = calloc(1, sizeof(*none));
+	uint32_t seed[2];
+	if (!none || getrandom(seed, sizeof(seed), 0) != sizeof(seed)) {
+		free(none);
+		snprintf(error, error_size, "kernel interface \"none\": %s", strerror(errno));
+		return NULL;
+	}
+	none->kernel.backend = &kernel_none_backend;
+	none->spi_count = seed[0];
+	none->spi_random = seed[1];
+	return &none->kernel;
+}
+
+static void none_close(struct kernel *kernel)
+{
+	free(kernel);
+}
+
+static bool none_supports(
+	const struct kernel *kernel, uint16_t encr, uint16_t key_bits, uint16_t integ, bool esn)
+{
+	(void)kernel;
+	(void)esn;
+	const struct algorithm *cipher = algorithm_by_id(TRANSFORM_ENCR, encr);
+	if (!cipher || !cipher->esp_capable || !algorithm_has_key_bits(cipher, key_bits))
+		return false;
+	if (integ == INTEG_NONE)
+		return cipher->aead;
+	const struct algorithm *hash = algorithm_by_id(TRANSFORM_INTEG, integ);
+	return hash && hash->esp_capable && !cipher->aead;
+}
+
+static struct kernel_channel *none_channel_open(
+	struct kernel *kernel, const struct kernel_channel_config *config)
+{
+	struct none_channel *none = calloc(1, sizeof(*none));
+	if (!none)
+		return NULL;
+	none->channel = (struct kernel_channel){&kernel_none_backend, kernel, *config};
+	none->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	none->capacity = ANSWERS_FIRST;
+	none->answers = calloc(none->capacity, sizeof(*none->answers));
+	if (none->fd < 0 || !none->answers) {
+		if (none->fd >= 0)
+			close(none->fd);
+		free(none->answers);
+		free(none);
+		return NULL;
+	}
+	return &none->channel;
+}
+
+static void none_channel_close(struct kernel_channel *channel)
+{
+	struct none_channel *none = (struct none_channel *)channel;
+	close(none->fd);
+	free(none->answers);
+	free(none);
+}
+
+static int none_channel_fd(const struct kernel_channel *channel)
+{
+	return ((const struct none_channel *)channel)->fd;
+}
+
+static bool none_channel_sleep(struct kernel_channel *channel)
+{
+	return ((struct none_channel *)channel)->count == 0;
+}
+
+static void none_channel_poll(struct kernel_channel *channel)
+{
+	struct none_channel *none = (struct none_channel *)channel;
+	/* Only what was there at the start: an answer that leads to a request must not keep us here. */
+	for (size_t left = none->count; left > 0; left--) {
+		struct ipsec_answer answer = none->answers[none->first];
+		none->first = (none->first + 1) & (none->capacity - 1);
+		none->count--;
+		channel->config.on_answer(channel->config.arg, &answer);
+	}
+}
+
+static bool none_grow(struct none_channel *none)
+{
+	size_t capacity = none->capacity * 2;
+	struct ipsec_answer *answers = calloc(capacity, sizeof(*answers));
+	if (!answers)
+		return false;
+	for (size_t i = 0; i < none->count; i++)
+		answers[i] = none->answers[(none->first + i) & (none->capacity - 1)];
+	free(none->answers);
+	none->answers = answers;
+	none->capacity = capacity;
+	none->first = 0;
+	return true;
+}
+
+static void none_channel_submit(struct kernel_channel *channel, const struct ipsec_request *request)
+{
+	struct none_channel *none = (struct none_channel *)channel;
+	struct ipsec_answer answer = {.op = request->op, .token = request->token};
+	answer.counters.idle_ms = UINT64_MAX;
+	answer.counters.add_time = (uint64_t)time(NULL);
+	if (none->count == none->capacity && !none_grow(none)) {
+		answer.error = ENOMEM;
+		channel->config.on_answer(channel->config.arg, &answer);
+		return;
+	}
+	none->answers[(none->first + none->count++) & (none->capacity - 1)] = answer;
+}
+
+/* A bijection of 32 bits, so that distinct counts give distinct SPIs in no visible order. */
+static uint32_t spi_mix(uint32_t v)
+{
+	v ^= v >> 16;
+	v *= 0x7feb352du;
+	v ^= v >> 15;
+	v *= 0x846ca68bu;
+	return v ^ (v >> 16);
+}
+
+static uint32_t none_channel_allocate_spi(struct kernel_channel *channel)
+{
+	struct none_kernel *none = (struct none_kernel *)channel->kernel;
+	for (;;) {
+		uint32_t count = __atomic_fetch_add(&none->spi_count, 1, __ATOMIC_RELAXED);
+		uint32_t spi = spi_mix(count) ^ none->spi_random;
+		if (spi >= 256) /* RFC 4303, section 2.1: 1..255 are reserved, 0 is local use */
+			return spi;
+	}
+}
+
+static void none_channel_release_spi(struct kernel_channel *channel, uint32_t spi)
+{
+	(void)channel;
+	(void)spi;
+}
+
+static uint64_t none_channel_pending(const struct kernel_channel *channel)
+{
+	return ((const struct none_channel *)channel)->count;
+}
+
+const struct kernel_backend kernel_none_backend = {
+	.name = "none",
+	.open = none_open,
+	.close = none_close,
+	.supports = none_supports,
+	.channel_open = none_channel_open,
+	.channel_close = none_channel_close,
+	.channel_fd = none_channel_fd,
+	.channel_sleep = none_channel_sleep,
+	.channel_poll = none_channel_poll,
+	.channel_submit = none_channel_submit,
+	.channel_allocate_spi = none_channel_allocate_spi,
+	.channel_release_spi = none_channel_release_spi,
+	.channel_pending = none_channel_pending,
+};
