@@ -29,16 +29,22 @@ struct log_config {
 	bool debug;         /* LOG_LINE_DEBUG is written too */
 };
 
-/* Starts the log thread. On failure `error` says why, naming the file. */
+/* Starts the log thread, so after any fork of the daemon. On failure `error` says why, naming the
+ * file. */
 bool log_start(const struct log_config *config, char *error, size_t error_size);
-/* Writes what waits, then ends the log thread. No other thread may log any more. */
+/* Writes what waits, then ends the log thread (a sink that takes nothing for 5 s is given up). No
+ * other thread may log any more. */
 void log_stop(void);
+/* LOG_LINE_DEBUG is written or not; log_start and log_stop set it too. Any thread. */
+void log_set_debug(bool on);
 bool log_debug_on(void);
-/* One line without its newline; control characters are shown as \ooo; longer than 2000 bytes is cut. Any thread. */
+/* One line without its newline; all but printable ASCII is shown as \ooo; longer than 2000 bytes is cut.
+ * Any thread; never waits once the log is started; keeps errno. */
 void log_line(enum log_severity severity, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* The text as it is: no format. */
 void log_text(enum log_severity severity, const char *text, size_t len);
+/* Lines lost so far: a thread's buffer was full, or the sink refused them. */
 uint64_t log_dropped(void);
 
 #endif
