@@ -59,6 +59,10 @@ struct proposal_list *proposal_parse_child(
 	const char *text, bool ah, int esn, char *error, size_t error_size);
 struct proposal_list *proposal_list_ref(struct proposal_list *list);
 void proposal_list_unref(struct proposal_list *list);
+/* A copy for one exchange, with one reference: with `ke` NULL all KE transforms are left out (a Child SA in
+ * IKE_AUTH); else proposals that name no key exchange get `ke` (PFS in CREATE_CHILD_SA). NULL when memory is out. */
+struct proposal_list *proposal_list_with_ke(
+	const struct proposal_list *list, const struct algorithm *ke);
 bool proposal_list_equal(const struct proposal_list *a, const struct proposal_list *b);
 /* ipsec status form: "AES_GCM_16_256-HMAC_SHA2_512+HMAC_SHA2_256-DH19+DH31, ..." cut at `size`. Returns `out`. */
 const char *proposal_list_text(const struct proposal_list *list, char *out, size_t size);
