@@ -122,6 +122,7 @@ const char *ip_range_text(const struct ip_range *r, char out[IP_RANGE_TEXT_MAX])
 		return ip_text(&r->first, out);
 	if (ip_subnet_of_range(r, &s))
 		return ip_subnet_text(&s, out);
-	snprintf(out, IP_RANGE_TEXT_MAX, "%s-%s", ip_text(&r->first, first), ip_text(&r->last, last));
+	snprintf(out, IP_RANGE_TEXT_MAX, "%s-%s", ip_text(&r->first, first),
+		ip_text(&r->last, last));
 	return out;
 }

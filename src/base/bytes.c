@@ -114,8 +114,7 @@ struct writer writer_of(void *buffer, size_t size)
 {
 	uint8_t *start = buffer;
 
-	return (struct writer){
-		.start = start, .at = start, .end = size > 0 ? start + size : start};
+	return (struct writer){.start = start, .at = start, .end = size > 0 ? start + size : start};
 }
 
 size_t writer_len(const struct writer *w)

@@ -14,8 +14,9 @@
 
 #include "log_sink.h"
 
-/* While lines come, the log thread looks every so many milliseconds, and nobody pays to wake it; when none came
- * in that time it sleeps, and the next line wakes it at once. A ring that is half full wakes it too. */
+/* While lines come, the log thread looks every so many milliseconds, and nobody pays to wake it;
+ * when none came in that time it sleeps, and the next line wakes it at once. A ring that is half
+ * full wakes it too. */
 #define NAP_MS 5
 /* Lines that are written before the log thread looks at what else there is to do. */
 #define BATCH 1024
@@ -136,7 +137,8 @@ void log_line(enum log_severity severity, const char *format, ...)
 	if (len < 0) /* a conversion failed; what was meant is better than nothing */
 		log_text(severity, format, strlen(format));
 	else
-		log_text(severity, text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
+		log_text(severity, text,
+			(size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
 	errno = saved;
 }
 
@@ -305,8 +307,9 @@ static bool start_thread(char *error, size_t error_size)
 bool log_start(const struct log_config *config, char *error, size_t error_size)
 {
 	if (atomic_load(&state.running) || state.stuck) {
-		snprintf(error, error_size, state.stuck ? "the log's last sink never took its lines"
-							: "the log is started already");
+		snprintf(error, error_size,
+			state.stuck ? "the log's last sink never took its lines"
+				    : "the log is started already");
 		return false;
 	}
 	if (!log_output_open(&state.output, config, error, error_size))

@@ -18,7 +18,8 @@ struct log_record log_record_now(uint32_t severity, size_t len)
 	};
 }
 
-/* "Nov 22 14:03:11." The local time of a second is looked up once a thread: libc takes a lock for it. */
+/* "Nov 22 14:03:11." The local time of a second is looked up once a thread: libc takes a lock for
+ * it. */
 static const char *second_text(time_t second)
 {
 	static _Thread_local time_t cached = (time_t)-1;
@@ -63,8 +64,8 @@ size_t log_line_format(
 	size_t at = 0;
 
 	if (time)
-		at += (size_t)snprintf(out, LOG_LINE_MAX, "%s%06u: ",
-			second_text((time_t)(record->time_us / 1000000)),
+		at += (size_t)snprintf(out, LOG_LINE_MAX,
+			"%s%06u: ", second_text((time_t)(record->time_us / 1000000)),
 			(unsigned)(record->time_us % 1000000));
 	if (record->severity == LOG_LINE_DEBUG) {
 		memcpy(out + at, "| ", 2);

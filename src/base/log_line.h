@@ -1,4 +1,5 @@
-/* A line of the log as it is written: time stamp, mark of severity, text without control characters. */
+/* A line of the log as it is written: time stamp, mark of severity, text without control
+ * characters. */
 #ifndef BASE_LOG_LINE_H
 #define BASE_LOG_LINE_H
 

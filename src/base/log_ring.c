@@ -67,8 +67,7 @@ bool log_ring_peek(const struct log_ring *ring, struct log_record *record)
 	return true;
 }
 
-void log_ring_take(
-	struct log_ring *ring, const struct log_record *record, char text[LOG_TEXT_MAX])
+void log_ring_take(struct log_ring *ring, const struct log_record *record, char text[LOG_TEXT_MAX])
 {
 	size_t out = atomic_load_explicit(&ring->out, memory_order_relaxed);
 

@@ -33,8 +33,7 @@ bool log_ring_put(struct log_ring *ring, struct log_record record, const char *t
 /* Consumer: the oldest record's header, without taking it. */
 bool log_ring_peek(const struct log_ring *ring, struct log_record *record);
 /* Consumer: takes the record that log_ring_peek showed. */
-void log_ring_take(
-	struct log_ring *ring, const struct log_record *record, char text[LOG_TEXT_MAX]);
+void log_ring_take(struct log_ring *ring, const struct log_record *record, char text[LOG_TEXT_MAX]);
 /* Any of the two. */
 size_t log_ring_used(const struct log_ring *ring);
 

@@ -8,8 +8,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
-static bool open_file(struct log_output *output, const struct log_config *config, char *error,
-	size_t error_size)
+static bool open_file(
+	struct log_output *output, const struct log_config *config, char *error, size_t error_size)
 {
 	/* O_APPEND also for an emptied file: somebody may truncate it to rotate it. */
 	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
@@ -27,8 +27,8 @@ static bool open_file(struct log_output *output, const struct log_config *config
 	return true;
 }
 
-bool log_output_open(struct log_output *output, const struct log_config *config, char *error,
-	size_t error_size)
+bool log_output_open(
+	struct log_output *output, const struct log_config *config, char *error, size_t error_size)
 {
 	output->sink = config->sink;
 	output->time = config->time && config->sink != LOG_TO_SYSLOG;

@@ -8,8 +8,8 @@
 /* Two cache lines: CPUs fetch them in pairs. */
 #define LINE 128
 
-/* A cell is free for the producer of position p when turn == p, holds its mail when turn == p + 1, and
- * is free for the next lap when turn == p + capacity. */
+/* A cell is free for the producer of position p when turn == p, holds its mail when turn == p + 1,
+ * and is free for the next lap when turn == p + capacity. */
 struct cell {
 	_Atomic size_t turn;
 	struct mail *mail;
@@ -97,8 +97,8 @@ bool mailbox_post(struct mailbox *box, struct mail *mail)
 			break;
 	}
 	cell->mail = mail;
-	/* Sequentially consistent against mailbox_sleep: either this producer sees that the consumer sleeps, or
-	 * the consumer sees this mail. */
+	/* Sequentially consistent against mailbox_sleep: either this producer sees that the
+	 * consumer sleeps, or the consumer sees this mail. */
 	atomic_store(&cell->turn, at + 1);
 	if (atomic_load(&box->asleep))
 		wake(box);
@@ -116,8 +116,7 @@ size_t mailbox_take(struct mailbox *box, struct mail **mail, size_t max)
 		if (atomic_load_explicit(&cell->turn, memory_order_acquire) != head + n + 1)
 			break;
 		mail[n] = cell->mail;
-		atomic_store_explicit(
-			&cell->turn, head + n + box->mask + 1, memory_order_release);
+		atomic_store_explicit(&cell->turn, head + n + box->mask + 1, memory_order_release);
 	}
 	if (n > 0)
 		atomic_store_explicit(&box->head, head + n, memory_order_relaxed);

@@ -16,8 +16,8 @@
  * must not stall on a slot in which a hundred thousand timers wait. */
 #define MOVES_PER_FIRE 16
 
-/* Timers in a ring through a head that is no timer itself: joining at the end, leaving and the test for
- * emptiness need not know which list it is. */
+/* Timers in a ring through a head that is no timer itself: joining at the end, leaving and the test
+ * for emptiness need not know which list it is. */
 struct timer_list {
 	struct timer head;
 };
@@ -29,9 +29,9 @@ struct timer_wheel {
 	/* Not 0: the slot that the present has just reached on this level still moves down. */
 	unsigned moving;
 	uint64_t count;
-	uint64_t levels;          /* bit n: used[n] is not 0 */
-	uint64_t used[LEVELS];    /* bit n: slot n has timers */
-	struct timer_list late;   /* armed by `fire` for a time that is being expired */
+	uint64_t levels;        /* bit n: used[n] is not 0 */
+	uint64_t used[LEVELS];  /* bit n: slot n has timers */
+	struct timer_list late; /* armed by `fire` for a time that is being expired */
 	struct timer_list slots[LEVELS][DIGITS];
 };
 

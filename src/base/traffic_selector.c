@@ -9,10 +9,9 @@
 static const struct {
 	uint8_t number;
 	const char *name;
-} protocols[] = {
-	{1, "ICMP"}, {4, "IPIP"}, {4, "IPv4"}, {6, "TCP"}, {17, "UDP"}, {41, "IPv6"}, {47, "GRE"},
-	{50, "ESP"}, {51, "AH"}, {58, "IPv6-ICMP"}, {58, "ICMPv6"}, {89, "OSPF"}, {115, "L2TP"},
-	{132, "SCTP"}, {135, "MH"}, {136, "UDPLite"}};
+} protocols[] = {{1, "ICMP"}, {4, "IPIP"}, {4, "IPv4"}, {6, "TCP"}, {17, "UDP"}, {41, "IPv6"},
+	{47, "GRE"}, {50, "ESP"}, {51, "AH"}, {58, "IPv6-ICMP"}, {58, "ICMPv6"}, {89, "OSPF"},
+	{115, "L2TP"}, {132, "SCTP"}, {135, "MH"}, {136, "UDPLite"}};
 
 static bool ports_are_all(const struct traffic_selector *ts)
 {
@@ -32,7 +31,7 @@ struct traffic_selector traffic_selector_of_range(const struct ip_range *range)
 bool traffic_selector_equal(const struct traffic_selector *a, const struct traffic_selector *b)
 {
 	return a->protocol == b->protocol && a->port_first == b->port_first &&
-		a->port_last == b->port_last && ip_range_equal(&a->range, &b->range);
+	       a->port_last == b->port_last && ip_range_equal(&a->range, &b->range);
 }
 
 static bool ports_within(const struct traffic_selector *inner, const struct traffic_selector *outer)
@@ -43,7 +42,7 @@ static bool ports_within(const struct traffic_selector *inner, const struct traf
 	if (ports_are_opaque(inner) || ports_are_opaque(outer))
 		return ports_are_opaque(inner) && ports_are_opaque(outer);
 	return inner->port_first <= inner->port_last && inner->port_first >= outer->port_first &&
-		inner->port_last <= outer->port_last;
+	       inner->port_last <= outer->port_last;
 }
 
 bool traffic_selector_within(
@@ -75,8 +74,8 @@ static bool ports_intersect(const struct traffic_selector *a, const struct traff
 	return true;
 }
 
-bool traffic_selector_intersect(const struct traffic_selector *a,
-	const struct traffic_selector *b, struct traffic_selector *out)
+bool traffic_selector_intersect(const struct traffic_selector *a, const struct traffic_selector *b,
+	struct traffic_selector *out)
 {
 	struct traffic_selector both = {0};
 
@@ -95,8 +94,9 @@ bool traffic_selector_has(const struct traffic_selector *ts, const struct ip_add
 	if (ts->protocol != 0 && ts->protocol != protocol)
 		return false;
 	if (!ports_are_all(ts)) {
-		if (ports_are_opaque(ts) ? has_port
-					 : !has_port || port < ts->port_first || port > ts->port_last)
+		if (ports_are_opaque(ts)
+				? has_port
+				: !has_port || port < ts->port_first || port > ts->port_last)
 			return false;
 	}
 	return ip_range_has(&ts->range, address);
@@ -163,7 +163,8 @@ static bool parse_protocol(const char *text, size_t len, uint8_t *out)
 	unsigned v;
 
 	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
-		if (strlen(protocols[i].name) == len && !strncasecmp(protocols[i].name, text, len)) {
+		if (strlen(protocols[i].name) == len &&
+			!strncasecmp(protocols[i].name, text, len)) {
 			*out = protocols[i].number;
 			return true;
 		}

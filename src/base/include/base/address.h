@@ -31,13 +31,13 @@ struct ip_range {
 	struct ip_address first, last; /* of one family, first <= last */
 };
 
-#define IP_TEXT_MAX 48       /* an address with its NUL */
+#define IP_TEXT_MAX       48 /* an address with its NUL */
 #define IP_RANGE_TEXT_MAX 96 /* a range, a subnet or an endpoint with its NUL */
 
 struct ip_address ip_v4(uint32_t host_order);
 struct ip_address ip_from_bytes(uint8_t family, const uint8_t *bytes);
-size_t ip_len(uint8_t family);      /* 4, 16 or 0 */
-unsigned ip_bits(uint8_t family);   /* 32, 128 or 0 */
+size_t ip_len(uint8_t family);    /* 4, 16 or 0 */
+unsigned ip_bits(uint8_t family); /* 32, 128 or 0 */
 bool ip_equal(const struct ip_address *a, const struct ip_address *b);
 /* < 0, 0, > 0; families are ordered v4 before v6. */
 int ip_compare(const struct ip_address *a, const struct ip_address *b);

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 enum log_severity {
-	LOG_LINE_DEBUG,   /* shown as "| text"; off unless asked for */
+	LOG_LINE_DEBUG, /* shown as "| text"; off unless asked for */
 	LOG_LINE_INFO,
 	LOG_LINE_WARNING,
 	LOG_LINE_ERROR,
@@ -22,11 +22,11 @@ enum log_sink { LOG_TO_SYSLOG, LOG_TO_STDERR, LOG_TO_FILE };
 
 struct log_config {
 	enum log_sink sink;
-	const char *path;   /* LOG_TO_FILE; copied */
-	const char *ident;  /* LOG_TO_SYSLOG; copied */
-	bool append;        /* LOG_TO_FILE: else the file is emptied */
-	bool time;          /* the time stamp (syslog brings its own) */
-	bool debug;         /* LOG_LINE_DEBUG is written too */
+	const char *path;  /* LOG_TO_FILE; copied */
+	const char *ident; /* LOG_TO_SYSLOG; copied */
+	bool append;       /* LOG_TO_FILE: else the file is emptied */
+	bool time;         /* the time stamp (syslog brings its own) */
+	bool debug;        /* LOG_LINE_DEBUG is written too */
 };
 
 /* Starts the log thread, so after any fork of the daemon. On failure `error` says why, naming the
@@ -38,8 +38,8 @@ void log_stop(void);
 /* LOG_LINE_DEBUG is written or not; log_start and log_stop set it too. Any thread. */
 void log_set_debug(bool on);
 bool log_debug_on(void);
-/* One line without its newline; all but printable ASCII is shown as \ooo; longer than 2000 bytes is cut.
- * Any thread; never waits once the log is started; keeps errno. */
+/* One line without its newline; all but printable ASCII is shown as \ooo; longer than 2000 bytes is
+ * cut. Any thread; never waits once the log is started; keeps errno. */
 void log_line(enum log_severity severity, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* The text as it is: no format. */

@@ -10,8 +10,8 @@ struct secret {
 	size_t len;
 };
 
-/* Zeroed memory of `len` bytes (0: an empty secret); false (and an empty secret) when there is none.
- * `s` is overwritten: what it held before must have been released. */
+/* Zeroed memory of `len` bytes (0: an empty secret); false (and an empty secret) when there is
+ * none. `s` is overwritten: what it held before must have been released. */
 bool secret_new(struct secret *s, size_t len);
 bool secret_copy(struct secret *s, struct bytes from);
 /* Wipes and frees; the secret is empty afterwards. Harmless on an empty one. */

@@ -1,6 +1,6 @@
-/* An intrusive hash table for one thread: it grows and shrinks by one bucket at a time (linear hashing), so
- * that no insertion ever pays for a million. Keys are hashed by the caller, with a secret seed
- * where a stranger chooses the key. */
+/* An intrusive hash table for one thread: it grows and shrinks by one bucket at a time (linear
+ * hashing), so that no insertion ever pays for a million. Keys are hashed by the caller, with a
+ * secret seed where a stranger chooses the key. */
 #ifndef BASE_TABLE_H
 #define BASE_TABLE_H
 

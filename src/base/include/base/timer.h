@@ -9,7 +9,7 @@
 
 struct timer {
 	struct timer *next, **link; /* link is NULL when not armed */
-	uint64_t due_ms; /* as armed, or the wheel's time where that was later */
+	uint64_t due_ms;            /* as armed, or the wheel's time where that was later */
 };
 
 struct timer_wheel;
@@ -28,8 +28,8 @@ static inline bool timer_is_armed(const struct timer *timer)
 }
 /* Moves the wheel to now_ms and gives each timer that has become due to `fire`, in order of
  * due time (ties: order of arming), never before its due time. `fire` may arm and cancel any timer;
- * what it arms for now_ms or earlier fires at the next call, so that a call always ends. Returns how
- * many fired. `limit` bounds one call's work (0: no limit): there is more to do when
+ * what it arms for now_ms or earlier fires at the next call, so that a call always ends. Returns
+ * how many fired. `limit` bounds one call's work (0: no limit): there is more to do when
  * timer_wheel_next is not later than now_ms, even if nothing fired. */
 unsigned timer_wheel_expire(struct timer_wheel *wheel, uint64_t now_ms, unsigned limit,
 	void (*fire)(struct timer *timer, void *arg), void *arg);
