@@ -3,7 +3,8 @@
  * submitter's thread and the answer comes into the mailbox all the same.
  *
  * A job owns all that it touches: the asker may be deleted while it is in flight (it then
- * clears `owner`, which only the asker's thread reads or writes). */
+ * clears `owner`, which only the asker's thread reads or writes). The pool frees no job while
+ * it runs, so that this pointer stays good until the answer comes or the pool is stopped. */
 #ifndef CRYPTO_JOB_H
 #define CRYPTO_JOB_H
 
@@ -34,7 +35,8 @@ struct crypto_job {
 	const struct algorithm *group;
 	void *owner;                  /* asker's thread only */
 	uint64_t tag;                 /* asker's */
-	uint64_t submitted_ns;        /* set by the pool */
+	uint64_t submitted_ns;        /* set by the pool; CLOCK_MONOTONIC */
+	uint64_t finished_ns;         /* set by the pool */
 	struct mailbox *reply;        /* set by the submitter's host */
 	struct secret private_key;    /* out of GENERATE, into DERIVE */
 	struct secret shared;         /* group->shared_len bytes, left-padded (RFC 7296, section 2.14) */
@@ -45,14 +47,16 @@ struct crypto_job {
 	struct crypto_job *next;      /* whoever holds the job */
 };
 
-/* A zeroed job with room for what `kind` needs; NULL when memory is out. */
+/* A zeroed job with room for what `kind` needs; NULL when memory is out, or `group` is not a key
+ * exchange method that this room knows. `peer_public` is copied (and ignored for GENERATE); one of a wrong length
+ * makes a job that ends as BAD_PEER_VALUE. For DERIVE the caller puts the `private_key` in. */
 struct crypto_job *crypto_job_new(
 	enum crypto_job_kind kind, const struct algorithm *group, struct bytes peer_public);
 /* Wipes and frees. */
 void crypto_job_free(struct crypto_job *job);
 /* Runs the job on this thread, whatever it is. */
 void crypto_job_run(struct crypto_job *job);
-/* Runs many on this thread, those of like kind together. */
+/* Runs many on this thread, those of like kind and group together; reorders `jobs`. */
 void crypto_job_run_batch(struct crypto_job **jobs, size_t count);
 
 struct crypto_pool;
@@ -60,24 +64,30 @@ struct crypto_pool;
 struct crypto_pool_config {
 	unsigned workers;             /* 0: inline */
 	const unsigned *cpus;         /* one per worker, or NULL: not pinned */
-	size_t queue_capacity;        /* of each worker */
+	size_t queue_capacity;        /* of each worker: jobs from submission to delivery */
 };
 
 struct crypto_pool_stats {
 	unsigned workers;
 	uint64_t submitted, done, refused; /* jobs */
 	uint64_t depth;               /* waiting now */
-	uint64_t wait_ns, run_ns;     /* sums over done jobs */
-	uint64_t batches;             /* done / batches = average batch */
-	uint64_t undelivered;         /* answers whose mailbox was full for too long */
+	uint64_t wait_ns, run_ns;     /* sums over done jobs; jobs of one batch share its run time */
+	uint64_t batches;             /* takes from a queue; done / batches = average of what waited */
+	/* Answers whose mailbox was full for too long: wiped, and they come late, as
+	 * CRYPTO_JOB_FAILED, or are freed at the stop. */
+	uint64_t undelivered;
 };
 
-struct crypto_pool *crypto_pool_start(const struct crypto_pool_config *config, char *error, size_t error_size);
-/* Waits for running jobs; queued ones are freed unrun. Reply mailboxes must still exist. */
+/* NULL when it cannot be had; `error` then says why. */
+struct crypto_pool *crypto_pool_start(
+	const struct crypto_pool_config *config, char *error, size_t error_size);
+/* Waits for running jobs; queued ones are freed unrun. Nobody may submit any more, nor touch
+ * a job in flight; the reply mailboxes must still exist, and hold what was answered. */
 void crypto_pool_stop(struct crypto_pool *pool);
 /* Any thread. False when the queues are full (overload): the job stays the caller's.
  * Afterwards the job is the pool's until it comes out of `reply`. With zero workers the job is run
- * now, on this thread, and posted to `reply`; false when `reply` is full. */
+ * now, on this thread, and posted to `reply`; false when `reply` is full (the job may be
+ * submitted again, and is then run again). */
 bool crypto_pool_submit(struct crypto_pool *pool, struct crypto_job *job);
 /* Share of the queues in use, 0..100: a host refuses new negotiations above its mark. */
 unsigned crypto_pool_load(const struct crypto_pool *pool);

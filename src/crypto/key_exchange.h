@@ -1,0 +1,76 @@
+/* The key exchange methods behind crypto/job.h. Private to this room.
+ *
+ * Each family of groups (MODP, ECP, Curve25519) brings one `ke_method`: small steps over the
+ * calling thread's scratch, which holds our own key pair and the peer's value between the
+ * steps. job.c puts the steps together for each kind of job. */
+#ifndef CRYPTO_KEY_EXCHANGE_H
+#define CRYPTO_KEY_EXCHANGE_H
+
+#include <openssl/bn.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+
+#include "crypto/job.h"
+
+/* The longest private key of any method: Curve25519's pair takes 64 bytes, P-521's scalar 66. */
+#define KE_PRIVATE_LEN_MAX 72
+
+enum { ECP_CURVES = 3 };
+
+/* What one thread reuses from job to job: libcrypto's objects cost more to make than some of the
+ * operations on them. Between jobs it holds no secret. */
+struct ke_scratch {
+	BN_CTX *bn;
+	BIGNUM *private_key, *peer, *result, *spare;
+	EC_POINT *peer_point[ECP_CURVES], *result_point[ECP_CURVES];
+	EVP_PKEY_CTX *x25519_keygen, *x25519_import;
+	EVP_PKEY *x25519_own, *x25519_peer;
+};
+
+struct key_exchange;
+
+struct ke_method {
+	/* Checks the peer's value as RFC 6989 asks; `peer` has the right length. */
+	enum crypto_job_result (*accept_peer)(
+		const struct key_exchange *ke, struct ke_scratch *s, const uint8_t *peer);
+	/* A fresh key pair; `public_value` takes ke->public_len bytes. */
+	bool (*generate)(
+		const struct key_exchange *ke, struct ke_scratch *s, uint8_t *public_value);
+	/* The key pair out of and into ke->private_len bytes. */
+	bool (*export_private)(
+		const struct key_exchange *ke, struct ke_scratch *s, uint8_t *private_key);
+	bool (*import_private)(
+		const struct key_exchange *ke, struct ke_scratch *s, const uint8_t *private_key);
+	/* Own key and accepted peer into ke->shared_len bytes. */
+	enum crypto_job_result (*agree)(
+		const struct key_exchange *ke, struct ke_scratch *s, uint8_t *shared);
+	/* Wipes what the steps left in the scratch. */
+	void (*forget)(const struct key_exchange *ke, struct ke_scratch *s);
+	/* Optional: runs up to `count` jobs of this group and one kind side by side, sets their
+	 * results, and returns how many it ran (at least one). */
+	size_t (*run_lanes)(const struct key_exchange *ke, struct ke_scratch *s,
+		struct crypto_job *const *jobs, size_t count);
+};
+
+struct key_exchange {
+	uint16_t id; /* KE_... */
+	const struct ke_method *method;
+	unsigned index; /* of the group within its family */
+	uint16_t public_len, shared_len, private_len;
+};
+
+extern const struct ke_method modp_method, ecp_method, x25519_method;
+
+/* NULL when there is no such method. */
+const struct key_exchange *key_exchange_by_id(uint16_t id);
+/* The calling thread's scratch, made at the first call and released with the thread; NULL when memory
+ * is out. */
+struct ke_scratch *ke_scratch_get(void);
+
+/* Steps of a batch for the pool (job.c): moves the jobs that are like jobs[0] (kind and group)
+ * to the front, in their order, and returns how many they are ... */
+size_t crypto_jobs_gather(struct crypto_job **jobs, size_t count);
+/* ... and runs from the front of such like jobs; returns how many were run. */
+size_t crypto_jobs_run_front(struct crypto_job **jobs, size_t count);
+
+#endif

@@ -1,0 +1,34 @@
+/* The constants of the MODP groups (RFC 2409, 3526, 5114), made ready for arithmetic. Private. */
+#ifndef CRYPTO_MODP_GROUP_H
+#define CRYPTO_MODP_GROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/bn.h>
+
+enum { MODP_GROUPS = 10 };
+
+struct modp_group {
+	BIGNUM *p, *p_minus_1;
+	BIGNUM *q; /* order of the subgroup, only where RFC 6989 section 2.2 wants it checked */
+	BN_MONT_CTX *mont;
+	unsigned exponent_bits; /* of our private keys; below q where there is a q */
+	/* Powers of the generator in Montgomery form, fixed size each: entry d of window i
+	 * is g^((d + 1) * 16^i). With d + 1 no entry is the number one,
+	 * whose short form would take another path through the multiplication. */
+	unsigned windows;
+	size_t words; /* 64-bit words of an entry */
+	uint64_t *powers;
+	BIGNUM *start; /* g^-(sum of all 16^i): takes back what the "+ 1" added */
+};
+
+/* The group of a key_exchange's index; made at the first call (for the largest ~25 ms), then
+ * read-only for ever and for all threads. NULL when memory is out. */
+const struct modp_group *modp_group_get(unsigned index);
+/* Copies entry `digit` of `window` without letting memory accesses tell which. */
+void modp_group_select(
+	const struct modp_group *group, unsigned window, unsigned digit, uint64_t *out);
+
+#endif
