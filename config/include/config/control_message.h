@@ -17,10 +17,12 @@ struct control_request {
 	struct keyvalues connection;
 };
 
-/* An allocated message, NULL when memory is out or it would be longer than CONTROL_REQUEST_MAX. */
+/* An allocated message, to be wiped (a value may be a password) and freed; NULL when memory is out or it would be longer than CONTROL_REQUEST_MAX. */
 uint8_t *control_request_encode(const struct control_request *request, size_t *len);
 /* How many bytes the whole message has, from its first 12; 0: not a request (`error` says why). */
 size_t control_request_length(struct bytes start, char *error, size_t error_size);
+/* Keywords are words of at most 64 letters, digits, '-', '_', '.', and given once; values have no control
+ * characters but tabs. False with a reason. */
 bool control_request_decode(struct bytes message, struct control_request *out, char *error, size_t error_size);
 void control_request_release(struct control_request *request);
 

@@ -19,7 +19,7 @@ struct secret_line {
 	struct bytes value;
 };
 
-/* False with "FILE:LINE: reason" in `error` (which never quotes a secret); `each` was then not called at all, unless it
+/* What `line` points to is valid during the call. False with "FILE:LINE: reason" in `error` (which never quotes a secret); `each` was then not called at all, unless it
  * returned false itself (its own error text is then in `error`). Reads include files and globs, 10 deep. */
 bool secrets_file_read(const char *path,
 	bool (*each)(const struct secret_line *line, void *arg, char *error, size_t error_size),
