@@ -172,8 +172,8 @@ struct ike_sa_view {
  * in the meantime are shown or not, others exactly once. */
 struct ike_walk {
 	struct ike_engine *engine;
-	uint64_t last_serial;
-	void *position; /* engine's */
+	struct ike_sa *position;  /* the SA that is next; the engine's to keep valid */
+	struct ike_walk *next;    /* of all walks under way */
 };
 void ike_walk_start(struct ike_engine *engine, struct ike_walk *walk);
 /* False at the end; the walk is then over. */

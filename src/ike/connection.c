@@ -1,0 +1,63 @@
+#include "ike/connection.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct connection *connection_new(const char *name)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->references = 1;
+	c->name = strdup(name);
+	if (c->name == NULL) {
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+/* Only the count changes behind the const, and that atomically. */
+static struct connection *shared(const struct connection *c)
+{
+	union {
+		const struct connection *in;
+		struct connection *out;
+	} u = {.in = c};
+
+	return u.out;
+}
+
+struct connection *connection_ref(const struct connection *c)
+{
+	__atomic_add_fetch(&shared(c)->references, 1, __ATOMIC_RELAXED);
+	return shared(c);
+}
+
+static void end_release(struct connection_end *end)
+{
+	identity_unref(end->id);
+	free(end->selectors);
+}
+
+static void connection_free(struct connection *c)
+{
+	end_release(&c->local);
+	end_release(&c->remote);
+	proposal_list_unref(c->ike_proposals);
+	proposal_list_unref(c->child_proposals);
+	for (char **alias = c->aliases; alias != NULL && *alias != NULL; alias++)
+		free(*alias);
+	free(c->aliases);
+	free(c->ike_text);
+	free(c->esp_text);
+	free(c->name);
+	free(c);
+}
+
+void connection_unref(const struct connection *c)
+{
+	if (c != NULL && __atomic_sub_fetch(&shared(c)->references, 1, __ATOMIC_ACQ_REL) == 0)
+		connection_free(shared(c));
+}

@@ -1,0 +1,19 @@
+/* What an IKE SA has to do at which time: lifetimes, liveness, keepalives, retransmission,
+ * patience. One timer an SA serves them all. Private. */
+#ifndef IKE_DEADLINES_H
+#define IKE_DEADLINES_H
+
+#include "ike_sa.h"
+
+/* An SA has been established: its lifetimes and checks begin. */
+void deadlines_begin(struct ike_sa *sa);
+/* Its lifetimes and checks are over; only the Delete's exchange goes on. */
+void deadlines_stop(struct ike_sa *sa);
+/* Does whatever is due. The SA may be gone afterwards. */
+void deadlines_pass(struct ike_sa *sa);
+/* The inbound Child SA's counters for a liveness check: `idle_ms` since the last packet. */
+void deadlines_traffic_seen(struct ike_sa *sa, uint64_t idle_ms);
+/* When NAT is in the way: keepalives from now on (RFC 7296, section 2.23). */
+void deadlines_keepalive(struct ike_sa *sa);
+
+#endif

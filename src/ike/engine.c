@@ -1,0 +1,394 @@
+/* The engine's entry points but for datagrams (dispatch.c) and reports (walk.c). */
+#include "child_sa.h"
+#include "deadlines.h"
+#include "engine_state.h"
+#include "exchange.h"
+#include "failure.h"
+#include "ike_auth.h"
+#include "ike_sa_init.h"
+#include "path.h"
+#include "route.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LOG_LINES_PER_S     20
+#define STRAY_ANSWERS_PER_S 500
+
+static bool allocate_tables(struct ike_engine *e)
+{
+	struct table **tables[] = {&e->by_spi, &e->by_serial, &e->by_identity, &e->by_connection,
+	        &e->requests, &e->children, &e->routes, &e->revivals};
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		*tables[i] = table_new();
+		if (!*tables[i])
+			return false;
+	}
+	e->sas = slab_pool_new("IKE SA", sizeof(struct ike_sa));
+	e->child_pool = slab_pool_new("Child SA", sizeof(struct child_sa));
+	e->negotiations = slab_pool_new("negotiation", sizeof(struct negotiation));
+	e->received = malloc(sizeof(*e->received) + PROPOSALS_MAX * sizeof(struct proposal));
+	return e->sas && e->child_pool && e->negotiations && e->received;
+}
+
+struct ike_engine *ike_engine_new(const struct ike_engine_config *config)
+{
+	struct ike_engine *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->config = *config;
+	e->host = config->host;
+	e->host->random(e->host, &e->seed, sizeof(e->seed));
+	memcpy(e->cookie_secret, config->cookie_secret, sizeof(e->cookie_secret));
+	e->log_limit = (struct rate_limit){.rate = LOG_LINES_PER_S, .tokens = LOG_LINES_PER_S};
+	e->stray_limit =
+	        (struct rate_limit){.rate = STRAY_ANSWERS_PER_S, .tokens = STRAY_ANSWERS_PER_S};
+	e->listening = true;
+	if (!allocate_tables(e)) {
+		ike_engine_free(e);
+		return NULL;
+	}
+	return e;
+}
+
+void ike_engine_free(struct ike_engine *e)
+{
+	struct table *tables[] = {e->by_spi, e->by_serial, e->by_identity, e->by_connection,
+	        e->requests, e->children, e->routes, e->revivals};
+
+	while (e->oldest) {
+		for (struct child_sa *child = e->oldest->children; child; child = child->next)
+			child->in_kernel = false; /* forgotten, not removed */
+		ike_sa_free(e->oldest, FINISHED_OTHER);
+	}
+	revival_forget_all(e);
+	route_forget_all(e);
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		if (tables[i])
+			table_free(tables[i]);
+	}
+	if (e->sas)
+		slab_pool_free(e->sas);
+	if (e->child_pool)
+		slab_pool_free(e->child_pool);
+	if (e->negotiations)
+		slab_pool_free(e->negotiations);
+	free(e->received);
+	secret_wipe(e, sizeof(*e));
+	free(e);
+}
+
+/* ---- look-up ------------------------------------------------------------------------- */
+
+struct ike_sa *engine_find_spi(struct ike_engine *engine, uint64_t own_spi)
+{
+	struct table_node *node = table_first(engine->by_spi, table_hash_u64(own_spi));
+
+	for (; node; node = table_next(node)) {
+		struct ike_sa *sa =
+		        (struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_spi));
+
+		if (ike_sa_own_spi(sa) == own_spi)
+			return sa;
+	}
+	return NULL;
+}
+
+struct ike_sa *engine_find_serial(struct ike_engine *engine, uint64_t serial)
+{
+	struct table_node *node = table_first(engine->by_serial, table_hash_u64(serial));
+
+	for (; node; node = table_next(node)) {
+		struct ike_sa *sa =
+		        (struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_serial));
+
+		if (sa->serial == serial)
+			return sa;
+	}
+	return NULL;
+}
+
+struct child_sa *engine_find_child(struct ike_engine *engine, uint64_t serial)
+{
+	struct table_node *node = table_first(engine->children, table_hash_u64(serial));
+
+	for (; node; node = table_next(node)) {
+		struct child_sa *child =
+		        (struct child_sa *)((char *)node - offsetof(struct child_sa, by_serial));
+
+		if (child->serial == serial)
+			return child;
+	}
+	return NULL;
+}
+
+void engine_send(struct ike_engine *engine, const struct ike_path *path, struct bytes message)
+{
+	counter_add(engine->config.counters, COUNT_TRAFFIC_OUT, message.len);
+	engine->host->send(engine->host, path, message);
+}
+
+/* ---- what happens to it -------------------------------------------------------------------- */
+
+void ike_engine_timer(struct ike_engine *engine, struct timer *timer)
+{
+	struct engine_timer *t =
+	        (struct engine_timer *)((char *)timer - offsetof(struct engine_timer, timer));
+
+	t->due(engine, t);
+}
+
+void ike_engine_job_done(struct ike_engine *engine, struct crypto_job *job)
+{
+	struct ike_sa *sa = job->owner;
+
+	(void)engine;
+	if (sa)
+		init_job_done(sa, job);
+	else
+		crypto_job_free(job); /* its SA has gone meanwhile */
+}
+
+static void count_last_traffic(struct ike_engine *engine, const struct ipsec_answer *answer)
+{
+	enum token_kind kind = ipsec_token_kind(answer->token);
+
+	if (kind == TOKEN_INBOUND)
+		counter_add(engine->config.counters, COUNT_ESP_IN, answer->counters.bytes);
+	else if (kind == TOKEN_OUTBOUND)
+		counter_add(engine->config.counters, COUNT_ESP_OUT, answer->counters.bytes);
+}
+
+void ike_engine_ipsec_answer(struct ike_engine *engine, const struct ipsec_answer *answer)
+{
+	struct child_sa *child = engine_find_child(engine, ipsec_token_serial(answer->token));
+
+	switch (answer->op) {
+	case IPSEC_SA_DELETE:
+		count_last_traffic(engine, answer);
+		return;
+	case IPSEC_SA_QUERY:
+		if (child)
+			deadlines_traffic_seen(child->ike_sa,
+			        answer->error ? UINT64_MAX : answer->counters.idle_ms);
+		return;
+	case IPSEC_SA_ADD:
+	case IPSEC_POLICY_ADD:
+		if (child && child->state == CHILD_INSTALLING && child_sa_answer(child, answer))
+			auth_child_installed(child);
+		return;
+	default:
+		return;
+	}
+}
+
+static struct child_sa *find_child_by_spi(
+        struct ike_engine *engine, const struct ipsec_event *event)
+{
+	/* Rare events: a walk here saves a table that every Child SA would pay for. */
+	for (struct ike_sa *sa = engine->oldest; sa; sa = sa->newer) {
+		for (struct child_sa *child = sa->children; child; child = child->next) {
+			if (child->reqid == event->reqid &&
+			        (event->direction == IPSEC_INBOUND ? child->in_spi
+			                                           : child->out_spi) == event->spi)
+				return child;
+		}
+	}
+	return NULL;
+}
+
+void ike_engine_ipsec_event(struct ike_engine *engine, const struct ipsec_event *event)
+{
+	struct child_sa *child;
+
+	if (event->kind == IPSEC_ACQUIRE) {
+		struct connection *c = catalogue_by_reqid(engine->config.catalogue, event->reqid);
+
+		if (c) {
+			ike_engine_initiate(engine, c, NULL, 0);
+			connection_unref(c);
+		}
+		return;
+	}
+	child = find_child_by_spi(engine, event);
+	if (!child || child->ike_sa->state != STATE_ESTABLISHED_IKE_SA)
+		return;
+	if (event->kind == IPSEC_REMOTE_MOVED) {
+		struct ike_path path = child->ike_sa->path;
+
+		path.remote = event->remote;
+		path_heard(child->ike_sa, &path);
+	} else if (event->kind == IPSEC_EXPIRE_HARD) {
+		child_sa_log(child, LOG_LINE_INFO, RC_OK,
+		        "Child SA reached its byte or packet limit; deleting its IKE SA");
+		ike_sa_delete(child->ike_sa, FINISHED_COMPLETED);
+	} else if (child->ike_sa->initiator && child->ike_sa->connection->rekey) {
+		child->ike_sa->replace_at = engine_now(engine);
+		ike_sa_schedule(child->ike_sa);
+	}
+}
+
+void ike_engine_network_error(
+        struct ike_engine *engine, const struct ike_path *path, int error, const char *origin)
+{
+	packet_log(engine, path, "asynchronous network error report: %s [errno %d, origin %s]",
+	        strerror(error), error, origin);
+}
+
+/* ---- commands
+ * ------------------------------------------------------------------------------------ */
+
+static const char *refusal(const struct ike_engine *engine, const struct connection *c,
+        const struct ip_address *remote, enum ike_rc *code)
+{
+	if (!engine->listening)
+		return *code = RC_DEAF, "need --listen before --initiate";
+	if (c->shunt != IPSEC_PROTECT || c->remote.auth == AUTH_METHOD_NEVER)
+		return *code = RC_INITSHUNT, "cannot initiate an authby=never connection";
+	if (!c->oriented)
+		return *code = RC_ORIENT,
+		       "we cannot identify ourselves with either end of this connection";
+	if (c->ikev1)
+		return *code = RC_FATAL, "IKEv1 is not implemented";
+	if (ip_is_unset(remote))
+		return *code = RC_PEER_UNKNOWN,
+		       "cannot initiate connection without knowing peer IP address";
+	return NULL;
+}
+
+void initiate_attempt(struct ike_engine *engine, struct connection *c,
+        const struct ip_address *remote, ike_watcher watcher, unsigned attempt, uint64_t replaces)
+{
+	struct ike_path path = {
+	        .local = {.address = c->local.host, .port = engine->config.ike_port},
+	        .remote = {.address = *remote,
+	                .port = c->remote.ike_port ? c->remote.ike_port : 500},
+	};
+	struct ike_sa *sa = ike_sa_new(engine, true, &path);
+
+	if (!sa) {
+		connection_log(engine, c, watcher, LOG_LINE_ERROR, RC_INTERNAL, "out of memory");
+		if (watcher)
+			engine->host->release_watcher(engine->host, watcher);
+		return;
+	}
+	sa->watcher = watcher;
+	sa->keep_up = true;
+	sa->replaces = replaces;
+	sa->negotiation->attempt = attempt;
+	ike_sa_set_connection(sa, c);
+	init_begin(sa);
+}
+
+void ike_engine_initiate(struct ike_engine *engine, struct connection *c,
+        const struct ip_address *remote, ike_watcher watcher)
+{
+	const struct ip_address *peer = remote && !ip_is_unset(remote) ? remote : &c->remote.host;
+	enum ike_rc code = RC_OK;
+	const char *why = refusal(engine, c, peer, &code);
+
+	if (why) {
+		connection_log(engine, c, watcher, LOG_LINE_WARNING, code, "%s", why);
+		if (watcher)
+			engine->host->release_watcher(engine->host, watcher);
+		return;
+	}
+	revival_forget(engine, c);
+	initiate_attempt(engine, c, peer, watcher, 0, 0);
+}
+
+static void take_down(struct ike_sa *sa, ike_watcher watcher)
+{
+	const struct child_sa *child = sa->children;
+
+	sa->keep_up = false;
+	if (!sa->watcher)
+		sa->watcher = watcher;
+	if (sa->state == STATE_ESTABLISHED_IKE_SA && child)
+		connection_log(sa->engine, sa->connection, watcher, LOG_LINE_INFO, RC_OK,
+		        "initiating delete of connection's IKE SA #%llu (and Child SA #%llu)",
+		        (unsigned long long)sa->serial, (unsigned long long)child->serial);
+	else
+		connection_log(sa->engine, sa->connection, watcher, LOG_LINE_INFO, RC_OK,
+		        "initiating delete of connection's IKE SA #%llu",
+		        (unsigned long long)sa->serial);
+	ike_sa_delete(sa, FINISHED_COMPLETED);
+}
+
+unsigned ike_engine_terminate(
+        struct ike_engine *engine, const struct connection *c, bool unroute, ike_watcher watcher)
+{
+	struct table_node *node = table_first(engine->by_connection, table_hash_u64(c->serial)),
+	                  *next;
+	unsigned met = 0;
+
+	revival_forget(engine, c);
+	for (; node; node = next) {
+		struct ike_sa *sa =
+		        (struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_connection));
+
+		next = table_next(node);
+		if (sa->connection->serial != c->serial || sa->state == STATE_ZOMBIE)
+			continue;
+		met++;
+		take_down(sa, watcher);
+	}
+	if (unroute)
+		route_remove(engine, c);
+	return met;
+}
+
+bool ike_engine_delete_serial(struct ike_engine *engine, uint64_t serial, ike_watcher watcher)
+{
+	struct ike_sa *sa = engine_find_serial(engine, serial);
+	struct child_sa *child = engine_find_child(engine, serial);
+
+	if (sa && sa->state != STATE_ZOMBIE) {
+		if (!sa->watcher)
+			sa->watcher = watcher;
+		sa->keep_up = false;
+		ike_sa_delete(sa, FINISHED_COMPLETED);
+		return true;
+	}
+	if (!child || child->state != CHILD_ESTABLISHED)
+		return false;
+	child_sa_uninstall(child);
+	child->ike_sa->wants |= WANT_DELETE_CHILD;
+	exchange_next(child->ike_sa);
+	return true;
+}
+
+bool ike_engine_shutdown(struct ike_engine *engine, unsigned limit)
+{
+	struct ike_sa *sa, *next;
+
+	engine->listening = false;
+	engine->shutting_down = true;
+	revival_forget_all(engine);
+	for (sa = engine->oldest; sa && limit; sa = next) {
+		next = sa->newer;
+		if (sa->state == STATE_ZOMBIE || sa->wants & WANT_DELETE_IKE)
+			continue;
+		sa->keep_up = false;
+		ike_sa_delete(sa, FINISHED_COMPLETED);
+		limit--;
+	}
+	return sa != NULL;
+}
+
+bool ike_engine_idle(const struct ike_engine *engine)
+{
+	return !engine->oldest;
+}
+
+void ike_engine_listen(struct ike_engine *engine, bool listening)
+{
+	engine->listening = listening;
+}
+
+uint64_t ike_engine_sa_count(const struct ike_engine *engine)
+{
+	return table_count(engine->by_serial);
+}

@@ -1,0 +1,54 @@
+/* One engine's own state: its tables, pools and small rooms. Private. */
+#ifndef IKE_ENGINE_STATE_H
+#define IKE_ENGINE_STATE_H
+
+#include "counter_ids.h"
+#include "ike_sa.h"
+
+/* Lets `rate` things a second pass, `rate` at once. */
+struct rate_limit {
+	uint32_t rate, tokens;
+	uint64_t since_ms;
+};
+bool rate_limit_pass(struct rate_limit *limit, uint64_t now_ms);
+
+struct revival;
+struct route;
+
+struct ike_engine {
+	struct ike_engine_config config;
+	struct ike_host *host;
+	struct table_seed seed;
+	struct table *by_spi, *by_serial, *by_identity, *by_connection, *requests, *children,
+	        *routes, *revivals;
+	struct slab_pool *sas, *child_pool, *negotiations;
+	struct ike_sa *oldest, *newest;
+	struct revival *first_revival;
+	struct route *first_route;
+	uint64_t half_open;
+	uint64_t response_bytes, key_bytes, selector_bytes;
+	bool listening, shutting_down;
+	uint8_t cookie_secret[32];
+	struct rate_limit log_limit, stray_limit;
+	struct ike_walk *walks;
+	struct proposal_list *received; /* scratch: the proposals of the message at hand */
+	/* Messages are built here, then sent or copied. */
+	uint8_t message[IKE_MESSAGE_MAX];
+};
+
+static inline uint64_t engine_now(struct ike_engine *engine)
+{
+	return engine->host->now_ms(engine->host);
+}
+static inline void engine_count(struct ike_engine *engine, size_t counter)
+{
+	counter_add(engine->config.counters, counter, 1);
+}
+
+struct ike_sa *engine_find_spi(struct ike_engine *engine, uint64_t own_spi);
+struct ike_sa *engine_find_serial(struct ike_engine *engine, uint64_t serial);
+struct child_sa *engine_find_child(struct ike_engine *engine, uint64_t serial);
+/* Sends; counts bytes. */
+void engine_send(struct ike_engine *engine, const struct ike_path *path, struct bytes message);
+
+#endif

@@ -1,0 +1,402 @@
+/* The IKE SA object: birth, tables, states, death. */
+#include "ike_sa.h"
+
+#include "child_sa.h"
+#include "deadlines.h"
+#include "engine_state.h"
+#include "exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Two peers that initiate to each other at one time may each end up with both SAs; only SAs older
+ * than this fall to one of the other role. */
+#define CROSSING_MS 10000
+
+static const char *const state_names[IKE_STATES] = {
+        [STATE_UNSECURED_R] = "UNSECURED_R",
+        [STATE_IKE_SA_INIT_I0] = "IKE_SA_INIT_I0",
+        [STATE_IKE_SA_INIT_I] = "IKE_SA_INIT_I",
+        [STATE_IKE_SA_INIT_R] = "IKE_SA_INIT_R",
+        [STATE_IKE_SA_INIT_IR] = "IKE_SA_INIT_IR",
+        [STATE_IKE_AUTH_I] = "IKE_AUTH_I",
+        [STATE_ESTABLISHED_IKE_SA] = "ESTABLISHED_IKE_SA",
+        [STATE_ZOMBIE] = "ZOMBIE",
+};
+
+static const char *const state_stories[IKE_STATES] = {
+        [STATE_UNSECURED_R] = "larval unsecured IKE SA responder",
+        [STATE_IKE_SA_INIT_I0] = "waiting for KE to finish",
+        [STATE_IKE_SA_INIT_I] = "sent IKE_SA_INIT request",
+        [STATE_IKE_SA_INIT_R] = "sent IKE_SA_INIT response",
+        [STATE_IKE_SA_INIT_IR] = "processed IKE_SA_INIT response",
+        [STATE_IKE_AUTH_I] = "sent IKE_AUTH request",
+        [STATE_ESTABLISHED_IKE_SA] = "established IKE SA",
+        [STATE_ZOMBIE] = "deleted state",
+};
+
+const char *ike_state_name(enum ike_state state)
+{
+	return state_names[state];
+}
+
+const char *ike_state_story(const struct ike_sa *sa)
+{
+	return state_stories[sa->state];
+}
+
+const char *child_state_name(enum child_state state)
+{
+	switch (state) {
+	case CHILD_ESTABLISHED:
+		return "ESTABLISHED_CHILD_SA";
+	case CHILD_DELETING:
+		return "ZOMBIE";
+	default:
+		return "NEW_CHILD_I0";
+	}
+}
+
+/* ---- counters ---------------------------------------------------------------- */
+
+/* The gauge that counts SAs of this state beside the state's own; 0: none. */
+static size_t state_gauge(const struct ike_sa *sa)
+{
+	switch (sa->state) {
+	case STATE_UNSECURED_R:
+	case STATE_IKE_SA_INIT_I0:
+	case STATE_IKE_SA_INIT_I:
+	case STATE_IKE_SA_INIT_R:
+		return COUNT_STATES_HALF_OPEN;
+	case STATE_IKE_SA_INIT_IR:
+	case STATE_IKE_AUTH_I:
+		return COUNT_STATES_OPEN;
+	case STATE_ESTABLISHED_IKE_SA:
+		return sa->remote_id && sa->remote_id->kind == ID_NULL ? COUNT_STATES_ANONYMOUS
+		                                                       : COUNT_STATES_AUTHENTICATED;
+	default:
+		return 0;
+	}
+}
+
+static bool is_half_open(const struct ike_sa *sa)
+{
+	return sa->state == STATE_UNSECURED_R || sa->state == STATE_IKE_SA_INIT_R;
+}
+
+static void count_state(struct ike_sa *sa, int64_t n)
+{
+	struct counter_set *counters = sa->engine->config.counters;
+	size_t gauge = state_gauge(sa);
+
+	counter_add(counters, COUNT_STATE + sa->state, n);
+	if (gauge)
+		counter_add(counters, gauge, n);
+	if (is_half_open(sa))
+		sa->engine->half_open += n;
+}
+
+void ike_sa_set_state(struct ike_sa *sa, enum ike_state state)
+{
+	count_state(sa, -1);
+	sa->state = state;
+	count_state(sa, 1);
+}
+
+/* ---- birth --------------------------------------------------------------------- */
+
+static uint64_t choose_spi(struct ike_engine *engine)
+{
+	uint64_t spi;
+
+	do {
+		engine->host->random(engine->host, &spi, sizeof(spi));
+	} while (
+	        !spi || !engine->host->owns_spi(engine->host, spi) || engine_find_spi(engine, spi));
+	return spi;
+}
+
+static bool enter_tables(struct ike_sa *sa)
+{
+	struct ike_engine *engine = sa->engine;
+
+	if (!table_insert(engine->by_spi, &sa->by_spi, table_hash_u64(ike_sa_own_spi(sa))))
+		return false;
+	if (!table_insert(engine->by_serial, &sa->by_serial, table_hash_u64(sa->serial))) {
+		table_remove(engine->by_spi, &sa->by_spi);
+		return false;
+	}
+	sa->older = engine->newest;
+	if (engine->newest)
+		engine->newest->newer = sa;
+	else
+		engine->oldest = sa;
+	engine->newest = sa;
+	return true;
+}
+
+static void ike_sa_due(struct ike_engine *engine, struct engine_timer *timer)
+{
+	(void)engine;
+	deadlines_pass((struct ike_sa *)((char *)timer - offsetof(struct ike_sa, timer)));
+}
+
+struct ike_sa *ike_sa_new(struct ike_engine *engine, bool initiator, const struct ike_path *path)
+{
+	struct ike_sa *sa = slab_alloc(engine->sas);
+
+	if (!sa)
+		return NULL;
+	sa->negotiation = slab_alloc(engine->negotiations);
+	if (!sa->negotiation)
+		goto out_of_memory;
+	sa->negotiation->ike_sa = sa;
+	sa->negotiation->started_ms = engine_now(engine);
+	sa->engine = engine;
+	sa->initiator = initiator;
+	sa->path = *path;
+	sa->timer.due = ike_sa_due;
+	sa->serial = engine->host->new_serial(engine->host);
+	*(initiator ? &sa->spi_i : &sa->spi_r) = choose_spi(engine);
+	if (!enter_tables(sa))
+		goto out_of_memory;
+	sa->state = initiator ? STATE_IKE_SA_INIT_I0 : STATE_UNSECURED_R;
+	count_state(sa, 1);
+	engine_count(engine, COUNT_STATES_IKE);
+	engine_count(engine, COUNT_STATES_ALL);
+	engine_count(engine, COUNT_IKE_STARTED);
+	return sa;
+
+out_of_memory:
+	slab_free(engine->negotiations, sa->negotiation);
+	slab_free(engine->sas, sa);
+	return NULL;
+}
+
+void ike_sa_set_connection(struct ike_sa *sa, struct connection *c)
+{
+	struct ike_engine *engine = sa->engine;
+
+	if (sa->in_connection_table)
+		table_remove(engine->by_connection, &sa->by_connection);
+	connection_unref(sa->connection);
+	sa->connection = connection_ref(c);
+	sa->in_connection_table =
+	        table_insert(engine->by_connection, &sa->by_connection, table_hash_u64(c->serial));
+	if (connection_is_template(c))
+		sa->instance = __atomic_add_fetch(&c->instances, 1, __ATOMIC_RELAXED);
+}
+
+/* ---- established ----------------------------------------------------------------- */
+
+static uint64_t identity_pair_hash(const struct identity *local, const struct identity *remote)
+{
+	return identity_hash(local) * 31 + identity_hash(remote);
+}
+
+/* Does `old` make way for `sa` (uniqueids)? */
+static bool makes_way(const struct ike_sa *old, const struct ike_sa *sa, uint64_t now)
+{
+	return old != sa && old->state == STATE_ESTABLISHED_IKE_SA &&
+	       old->connection->serial == sa->connection->serial &&
+	       identity_equal(old->local_id, sa->local_id) &&
+	       identity_equal(old->remote_id, sa->remote_id) &&
+	       (old->initiator == sa->initiator || now - old->established_ms > CROSSING_MS);
+}
+
+static void replace_older(struct ike_sa *sa)
+{
+	struct ike_engine *engine = sa->engine;
+	struct table_node *node = table_first(engine->by_identity, sa->by_identity.hash), *next;
+	uint64_t now = engine_now(engine);
+
+	for (; node; node = next) {
+		struct ike_sa *old =
+		        (struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_identity));
+
+		next = table_next(node);
+		if (!makes_way(old, sa, now))
+			continue;
+		ike_sa_log(old, LOG_LINE_INFO, RC_OK, "superseded by IKE SA #%llu of the same peer",
+		        (unsigned long long)sa->serial);
+		old->keep_up = false;
+		ike_sa_delete(old, FINISHED_SUPERSEDED);
+	}
+}
+
+bool ike_sa_established(struct ike_sa *sa)
+{
+	struct ike_engine *engine = sa->engine;
+	uint64_t now = engine_now(engine);
+
+	if (!table_insert(engine->by_identity, &sa->by_identity,
+	            identity_pair_hash(sa->local_id, sa->remote_id)))
+		return false;
+	sa->in_identity_table = true;
+	sa->established_ms = sa->last_heard_ms = now;
+	ike_sa_set_state(sa, STATE_ESTABLISHED_IKE_SA);
+	engine_count(engine, COUNT_IKE_ESTABLISHED);
+	engine_count(engine, COUNT_IKE_SA_ESTABLISHED);
+	count_ike_algorithms(engine, &sa->chosen);
+	deadlines_begin(sa);
+	return true;
+}
+
+void ike_sa_supersede_older(struct ike_sa *sa)
+{
+	struct ike_engine *engine = sa->engine;
+
+	if (!engine->config.unique_ids || sa->remote_id->kind == ID_NULL)
+		return;
+	replace_older(sa);
+	engine->host->established(
+	        engine->host, sa->local_id, sa->remote_id, sa->connection->serial, sa->serial);
+}
+
+void ike_sa_initial_contact(struct ike_sa *sa)
+{
+	struct ike_engine *engine = sa->engine;
+	struct table_node *node = table_first(engine->by_identity,
+	                          identity_pair_hash(sa->local_id, sa->remote_id)),
+	                  *next;
+
+	for (; node; node = next) {
+		struct ike_sa *old =
+		        (struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_identity));
+
+		next = table_next(node);
+		if (old == sa || !identity_equal(old->local_id, sa->local_id) ||
+		        !identity_equal(old->remote_id, sa->remote_id))
+			continue;
+		ike_sa_log(old, LOG_LINE_INFO, RC_OK,
+		        "deleting IKE SA: its peer has made initial contact as #%llu",
+		        (unsigned long long)sa->serial);
+		ike_sa_free(old, FINISHED_SUPERSEDED);
+	}
+}
+
+void ike_engine_superseded(struct ike_engine *engine, const struct identity *local,
+        const struct identity *remote, uint64_t connection_serial, uint64_t ike_serial)
+{
+	struct table_node *node = table_first(
+	                          engine->by_identity, identity_pair_hash(local, remote)),
+	                  *next;
+
+	for (; node; node = next) {
+		struct ike_sa *old =
+		        (struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_identity));
+
+		next = table_next(node);
+		if (old->state != STATE_ESTABLISHED_IKE_SA || old->serial > ike_serial ||
+		        old->connection->serial != connection_serial ||
+		        !identity_equal(old->local_id, local) ||
+		        !identity_equal(old->remote_id, remote))
+			continue;
+		if (engine_now(engine) - old->established_ms <= CROSSING_MS)
+			continue;
+		ike_sa_log(old, LOG_LINE_INFO, RC_OK, "superseded by IKE SA #%llu of the same peer",
+		        (unsigned long long)ike_serial);
+		old->keep_up = false;
+		ike_sa_delete(old, FINISHED_SUPERSEDED);
+	}
+}
+
+void ike_sa_end_negotiation(struct ike_sa *sa)
+{
+	struct negotiation *n = sa->negotiation;
+
+	if (!n)
+		return;
+	if (n->job && n->job_in_flight)
+		n->job->owner = NULL; /* the pool has it; its answer will be dropped */
+	else
+		crypto_job_free(n->job);
+	if (n->in_requests)
+		table_remove(sa->engine->requests, &n->by_request);
+	secret_release(&n->private_key);
+	free(n->message_i);
+	free(n->message_r);
+	slab_free(sa->engine->negotiations, n);
+	sa->negotiation = NULL;
+}
+
+void ike_sa_release_watcher(struct ike_sa *sa)
+{
+	if (sa->watcher)
+		sa->engine->host->release_watcher(sa->engine->host, sa->watcher);
+	sa->watcher = 0;
+}
+
+/* ---- death ------------------------------------------------------------------------- */
+
+void ike_sa_delete(struct ike_sa *sa, enum finish_reason reason)
+{
+	if (sa->state == STATE_ZOMBIE)
+		return;
+	if (sa->state == STATE_IKE_AUTH_I) {
+		/* The peer may have it established by now: it is told as soon as it answers. */
+		sa->keep_up = false;
+		sa->wants |= WANT_DELETE_IKE;
+		sa->finish_reason = reason;
+		return;
+	}
+	if (sa->state != STATE_ESTABLISHED_IKE_SA) {
+		ike_sa_free(sa, reason);
+		return;
+	}
+	for (struct child_sa *child = sa->children; child; child = child->next)
+		child_sa_uninstall(child);
+	sa->finish_reason = reason;
+	ike_sa_set_state(sa, STATE_ZOMBIE);
+	deadlines_stop(sa);
+	sa->wants = WANT_DELETE_IKE;
+	exchange_next(sa);
+}
+
+static void leave_tables(struct ike_sa *sa)
+{
+	struct ike_engine *engine = sa->engine;
+
+	for (struct ike_walk *walk = engine->walks; walk; walk = walk->next) {
+		if (walk->position == sa)
+			walk->position = sa->newer;
+	}
+	*(sa->older ? &sa->older->newer : &engine->oldest) = sa->newer;
+	*(sa->newer ? &sa->newer->older : &engine->newest) = sa->older;
+	table_remove(engine->by_spi, &sa->by_spi);
+	table_remove(engine->by_serial, &sa->by_serial);
+	if (sa->in_identity_table)
+		table_remove(engine->by_identity, &sa->by_identity);
+	if (sa->in_connection_table)
+		table_remove(engine->by_connection, &sa->by_connection);
+}
+
+void ike_sa_free(struct ike_sa *sa, enum finish_reason reason)
+{
+	struct ike_engine *engine = sa->engine;
+
+	engine->host->cancel(engine->host, &sa->timer.timer);
+	while (sa->children)
+		child_sa_free(sa->children, reason);
+	ike_sa_end_negotiation(sa);
+	exchange_end(sa);
+	ike_sa_release_watcher(sa);
+	leave_tables(sa);
+	count_state(sa, -1);
+	counter_sub(engine->config.counters, COUNT_STATES_IKE, 1);
+	counter_sub(engine->config.counters, COUNT_STATES_ALL, 1);
+	engine_count(engine, COUNT_IKE_FINISHED + reason);
+	engine_count(engine, COUNT_IKE_FINISHED_ALL);
+	if (sa->established_ms)
+		engine_count(engine, COUNT_IKE_COMPLETED);
+	engine->response_bytes -= sa->response_len;
+	engine->key_bytes -= sa->keys_len;
+	free(sa->response);
+	if (sa->keys)
+		secret_wipe(sa->keys, sa->keys_len);
+	free(sa->keys);
+	identity_unref(sa->local_id);
+	identity_unref(sa->remote_id);
+	connection_unref(sa->connection);
+	slab_free(engine->sas, sa);
+}

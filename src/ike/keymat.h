@@ -1,0 +1,27 @@
+/* Keying material (RFC 7296, sections 2.13 to 2.17). */
+#ifndef IKE_KEYMAT_H
+#define IKE_KEYMAT_H
+
+#include "ike_sa.h"
+
+/* SKEYSEED and the SK_ keys from the negotiation's nonces and `shared`. False: memory, or an
+ * algorithm that no proposal can have let through. */
+bool keymat_ike(struct ike_sa *sa, struct bytes shared);
+/* Our sending and receiving keys, borrowed from the SA. */
+struct sk_keys keymat_sending(const struct ike_sa *sa);
+struct sk_keys keymat_receiving(const struct ike_sa *sa);
+/* A fresh IV for one message, encr->iv_len bytes: a counter, or random for CBC. */
+void keymat_iv(struct ike_sa *sa, uint8_t *iv);
+/* Child keys for both directions out of SK_d and the nonces; `in` and `out` are told their
+ * algorithms before. */
+bool keymat_child(struct ike_sa *sa, const struct chosen_proposal *chosen, bool initiator,
+        struct ipsec_sa *in, struct ipsec_sa *out);
+/* AUTH by shared key of the side whose `id` it is: the initiator's, if `of_initiator`. `out` takes
+ * prf->output_len bytes. */
+bool keymat_auth_psk(struct ike_sa *sa, bool of_initiator, const struct identity *id,
+        struct bytes psk, uint8_t *out);
+/* With AUTH_NULL SK_pi or SK_pr take the shared key's place (RFC 7619, section 2.1). */
+bool keymat_auth_null(
+        struct ike_sa *sa, bool of_initiator, const struct identity *id, uint8_t *out);
+
+#endif

@@ -1,0 +1,111 @@
+/* Policies that outlive their SAs. */
+#include "route.h"
+
+#include "engine_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct route {
+	struct table_node node;
+	struct route *next, **link;
+	uint64_t connection_serial;
+	uint32_t reqid;
+	uint8_t local_ts_count, remote_ts_count;
+	struct traffic_selector ts[];
+};
+
+static struct route *route_find(struct ike_engine *engine, uint64_t connection_serial)
+{
+	struct table_node *node = table_first(engine->routes, table_hash_u64(connection_serial));
+
+	for (; node; node = table_next(node)) {
+		struct route *r = (struct route *)((char *)node - offsetof(struct route, node));
+
+		if (r->connection_serial == connection_serial)
+			return r;
+	}
+	return NULL;
+}
+
+static void route_uninstall(struct ike_engine *engine, struct route *r)
+{
+	struct ipsec_request request = {.op = IPSEC_POLICY_DELETE,
+	        .policy = {
+	                .reqid = r->reqid,
+	                .local_ts = r->ts,
+	                .local_ts_count = r->local_ts_count,
+	                .remote_ts = r->ts + r->local_ts_count,
+	                .remote_ts_count = r->remote_ts_count,
+	        }};
+
+	engine->host->ipsec(engine->host, &request);
+}
+
+static void route_unlink(struct ike_engine *engine, struct route *r)
+{
+	table_remove(engine->routes, &r->node);
+	*r->link = r->next;
+	if (r->next)
+		r->next->link = r->link;
+	free(r);
+}
+
+static bool route_is_of(const struct route *r, const struct child_sa *child)
+{
+	if (r->reqid != child->reqid || r->local_ts_count != child->local_ts_count ||
+	        r->remote_ts_count != child->remote_ts_count)
+		return false;
+	for (int i = 0; i < r->local_ts_count + r->remote_ts_count; i++) {
+		if (!traffic_selector_equal(&r->ts[i], &child->ts[i]))
+			return false;
+	}
+	return true;
+}
+
+void route_remember(struct ike_engine *engine, const struct child_sa *child)
+{
+	uint64_t serial = child->ike_sa->connection->serial;
+	size_t count = child->local_ts_count + child->remote_ts_count;
+	struct route *old = route_find(engine, serial), *r;
+
+	if (old && route_is_of(old, child))
+		return;
+	if (old) { /* narrowed otherwise this time */
+		route_uninstall(engine, old);
+		route_unlink(engine, old);
+	}
+	r = calloc(1, sizeof(*r) + count * sizeof(*child->ts));
+	if (!r)
+		return;
+	r->connection_serial = serial;
+	r->reqid = child->reqid;
+	r->local_ts_count = child->local_ts_count;
+	r->remote_ts_count = child->remote_ts_count;
+	memcpy(r->ts, child->ts, count * sizeof(*child->ts));
+	if (!table_insert(engine->routes, &r->node, table_hash_u64(serial))) {
+		free(r);
+		return;
+	}
+	r->link = &engine->first_route;
+	r->next = engine->first_route;
+	if (r->next)
+		r->next->link = &r->next;
+	engine->first_route = r;
+}
+
+void route_forget_all(struct ike_engine *engine)
+{
+	while (engine->first_route)
+		route_unlink(engine, engine->first_route);
+}
+
+void route_remove(struct ike_engine *engine, const struct connection *c)
+{
+	struct route *r = route_find(engine, c->serial);
+
+	if (!r)
+		return;
+	route_uninstall(engine, r);
+	route_unlink(engine, r);
+}

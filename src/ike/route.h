@@ -1,0 +1,14 @@
+/* Routes: policies that stay when their SA goes, so that what a connection protects is dropped
+ * rather than sent in clear, until the operator takes the connection down for good. */
+#ifndef IKE_ROUTE_H
+#define IKE_ROUTE_H
+
+#include "ike_sa.h"
+
+/* The child's policy was installed for its (permanent) connection. */
+void route_remember(struct ike_engine *engine, const struct child_sa *child);
+/* Removes the policy, if there is one. */
+void route_remove(struct ike_engine *engine, const struct connection *c);
+void route_forget_all(struct ike_engine *engine);
+
+#endif

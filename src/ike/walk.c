@@ -1,0 +1,136 @@
+/* Reports: views of SAs, and walks that survive what happens between their steps. */
+#include "child_sa.h"
+#include "engine_state.h"
+
+static uint64_t seconds_until(uint64_t now, uint64_t at)
+{
+	if (!at)
+		return UINT64_MAX;
+	return at > now ? (at - now) / 1000 : 0;
+}
+
+static void view_child(const struct child_sa *child, struct child_view *view)
+{
+	const struct ike_sa *sa = child->ike_sa;
+	uint64_t now = engine_now(sa->engine);
+
+	*view = (struct child_view){
+	        .serial = child->serial,
+	        .in_spi = child->in_spi,
+	        .out_spi = child->out_spi,
+	        .state = child_state_name(child->state),
+	        .story = child->state == CHILD_ESTABLISHED ? "established Child SA"
+	                                                   : "deleted state",
+	        .established = child->state == CHILD_ESTABLISHED,
+	        .newest = child->newest,
+	        .protocol = child->chosen.protocol == PROTOCOL_AH ? IPSEC_AH : IPSEC_ESP,
+	        .mode = child->mode,
+	        .udp_encapsulation = child->udp_encapsulation,
+	        .esn = child->chosen.esn,
+	        .reqid = child->reqid,
+	        .chosen = child->chosen,
+	        .local_ts = child_local_ts(child),
+	        .remote_ts = child_remote_ts(child),
+	        .local_ts_count = child->local_ts_count,
+	        .remote_ts_count = child->remote_ts_count,
+	        .replace_in_s = seconds_until(now, sa->replace_at),
+	        .expire_in_s = seconds_until(now, sa->expire_at),
+	};
+}
+
+static void view_sa(const struct ike_sa *sa, struct ike_sa_view *view)
+{
+	uint64_t now = engine_now(sa->engine);
+
+	*view = (struct ike_sa_view){
+	        .serial = sa->serial,
+	        .spi_i = sa->spi_i,
+	        .spi_r = sa->spi_r,
+	        .connection = sa->connection,
+	        .instance = sa->instance,
+	        .local_id = sa->local_id,
+	        .remote_id = sa->remote_id,
+	        .path = sa->path,
+	        .initiator = sa->initiator,
+	        .established = sa->state == STATE_ESTABLISHED_IKE_SA,
+	        .newest = sa->state == STATE_ESTABLISHED_IKE_SA,
+	        .behind_nat = sa->behind_nat,
+	        .peer_behind_nat = sa->peer_behind_nat,
+	        .state = ike_state_name(sa->state),
+	        .story = ike_state_story(sa),
+	        .chosen = sa->chosen,
+	        .replace_in_s = seconds_until(now, sa->replace_at),
+	        .expire_in_s = seconds_until(now, sa->expire_at),
+	        .retransmit_in_s =
+	                seconds_until(now, sa->exchange ? sa->exchange->retransmit_at : 0),
+	        .liveness_in_s = seconds_until(now, sa->liveness_at),
+	        .timeout_in_s =
+	                seconds_until(now, sa->negotiation ? sa->negotiation->give_up_at : 0),
+	        .crypto_pending = sa->negotiation && sa->negotiation->job,
+	        .established_ago_s = sa->established_ms ? (now - sa->established_ms) / 1000 : 0,
+	};
+	for (const struct child_sa *child = sa->children; child; child = child->next)
+		view->child_count++;
+	if (sa->children)
+		view_child(sa->children, &view->child);
+}
+
+void ike_walk_start(struct ike_engine *engine, struct ike_walk *walk)
+{
+	*walk = (struct ike_walk){
+	        .engine = engine, .position = engine->oldest, .next = engine->walks};
+	engine->walks = walk;
+}
+
+bool ike_walk_next(struct ike_walk *walk, struct ike_sa_view *view)
+{
+	if (!walk->position) {
+		ike_walk_end(walk);
+		return false;
+	}
+	view_sa(walk->position, view);
+	walk->position = walk->position->newer;
+	return true;
+}
+
+void ike_walk_end(struct ike_walk *walk)
+{
+	struct ike_walk **link;
+
+	if (!walk->engine)
+		return;
+	for (link = &walk->engine->walks; *link; link = &(*link)->next) {
+		if (*link == walk) {
+			*link = walk->next;
+			break;
+		}
+	}
+	walk->engine = NULL;
+}
+
+bool ike_engine_child_at(
+        struct ike_engine *engine, uint64_t ike_serial, unsigned i, struct child_view *view)
+{
+	struct ike_sa *sa = engine_find_serial(engine, ike_serial);
+	struct child_sa *child = sa ? sa->children : NULL;
+
+	while (child && i--)
+		child = child->next;
+	if (child)
+		view_child(child, view);
+	return child;
+}
+
+struct ike_memory ike_engine_memory(const struct ike_engine *e)
+{
+	return (struct ike_memory){
+	        .ike_sas = slab_pool_stats(e->sas).bytes,
+	        .child_sas = slab_pool_stats(e->child_pool).bytes + e->selector_bytes,
+	        .negotiations = slab_pool_stats(e->negotiations).bytes,
+	        .responses = e->response_bytes,
+	        .keys = e->key_bytes,
+	        .tables = table_bytes(e->by_spi) + table_bytes(e->by_serial) +
+	                  table_bytes(e->by_identity) + table_bytes(e->by_connection) +
+	                  table_bytes(e->requests) + table_bytes(e->children),
+	};
+}
