@@ -1,0 +1,84 @@
+#include "rcu_table.h"
+
+#include <stdlib.h>
+
+#define BUCKETS_FIRST 64
+
+static struct rcu_buckets *buckets_new(uint64_t count, unsigned link)
+{
+	struct rcu_buckets *buckets = calloc(1, sizeof(*buckets) + count * sizeof(buckets->at[0]));
+	if (buckets) {
+		buckets->mask = count - 1;
+		buckets->link = link;
+	}
+	return buckets;
+}
+
+bool rcu_table_init(struct rcu_table *table, struct grace *grace)
+{
+	*table = (struct rcu_table){.grace = grace};
+	table->buckets = buckets_new(BUCKETS_FIRST, 0);
+	return table->buckets != NULL;
+}
+
+void rcu_table_end(struct rcu_table *table)
+{
+	free(table->buckets);
+	table->buckets = NULL;
+}
+
+static void release_buckets(struct retired *retired)
+{
+	free((char *)retired - offsetof(struct rcu_buckets, retired));
+}
+
+static void link_node(struct rcu_buckets *buckets, struct rcu_node *node)
+{
+	struct rcu_node **head = &buckets->at[node->hash & buckets->mask];
+	node->next[buckets->link] = *head;
+	__atomic_store_n(head, node, __ATOMIC_RELEASE);
+}
+
+/* Without memory, or while readers may still walk the links of the growth before, chains
+ * just get longer. */
+static void grow(struct rcu_table *table)
+{
+	if (table->growing && !grace_passed(table->grace, table->grown))
+		return;
+	struct rcu_buckets *old = table->buckets;
+	struct rcu_buckets *larger = buckets_new((old->mask + 1) * 2, old->link ^ 1);
+	if (!larger)
+		return;
+	for (uint64_t i = 0; i <= old->mask; i++)
+		for (struct rcu_node *n = old->at[i]; n; n = n->next[old->link])
+			link_node(larger, n);
+	__atomic_store_n(&table->buckets, larger, __ATOMIC_RELEASE);
+	table->growing = true;
+	table->grown = grace_token(table->grace);
+	grace_retire(table->grace, &old->retired, release_buckets);
+}
+
+void rcu_table_insert(struct rcu_table *table, struct rcu_node *node, uint64_t hash)
+{
+	if (table->count > table->buckets->mask)
+		grow(table);
+	node->hash = hash;
+	link_node(table->buckets, node);
+	table->count++;
+}
+
+void rcu_table_remove(struct rcu_table *table, struct rcu_node *node)
+{
+	struct rcu_buckets *buckets = table->buckets;
+	struct rcu_node **at = &buckets->at[node->hash & buckets->mask];
+	while (*at != node)
+		at = &(*at)->next[buckets->link];
+	/* The node keeps its own link: a reader that stands on it finds the way on. */
+	__atomic_store_n(at, node->next[buckets->link], __ATOMIC_RELEASE);
+	table->count--;
+}
+
+size_t rcu_table_bytes(const struct rcu_table *table)
+{
+	return sizeof(struct rcu_buckets) + (table->buckets->mask + 1) * sizeof(struct rcu_node *);
+}

@@ -1,0 +1,68 @@
+/* A hash table that packet threads read without locks while the control thread inserts, removes and grows.
+ * Each node has two links: while the table of buckets is replaced by a larger one, readers of
+ * the old one go on along the old links. */
+#ifndef DATAPLANE_RCU_TABLE_H
+#define DATAPLANE_RCU_TABLE_H
+
+#include "grace.h"
+
+struct rcu_node {
+	struct rcu_node *next[2];
+	uint64_t hash;
+};
+
+struct rcu_buckets {
+	struct retired retired;
+	unsigned link; /* which of a node's links is this one's */
+	uint64_t mask;
+	struct rcu_node *at[];
+};
+
+struct rcu_table {
+	struct rcu_buckets *buckets;
+	struct grace *grace;
+	size_t count;
+	uint64_t grown;      /* token of the last growth: until it has passed the other link is in use */
+	bool growing;
+};
+
+bool rcu_table_init(struct rcu_table *table, struct grace *grace);
+/* No reader is left; nodes are simply forgotten. */
+void rcu_table_end(struct rcu_table *table);
+/* Control thread. The node's content is visible to readers from here on. */
+void rcu_table_insert(struct rcu_table *table, struct rcu_node *node, uint64_t hash);
+/* Control thread. The node must be in the table, and must be retired by the caller before it is freed. */
+void rcu_table_remove(struct rcu_table *table, struct rcu_node *node);
+size_t rcu_table_bytes(const struct rcu_table *table);
+
+struct rcu_cursor {
+	struct rcu_node *node;
+	unsigned link;
+};
+
+static inline void rcu_cursor_match(struct rcu_cursor *cursor, uint64_t hash)
+{
+	while (cursor->node && cursor->node->hash != hash)
+		cursor->node = __atomic_load_n(&cursor->node->next[cursor->link], __ATOMIC_ACQUIRE);
+}
+
+/* The first node of this hash, newest first as long as the table has not grown. The caller compares keys. */
+static inline struct rcu_cursor rcu_table_first(const struct rcu_table *table, uint64_t hash)
+{
+	const struct rcu_buckets *buckets = __atomic_load_n(&table->buckets, __ATOMIC_ACQUIRE);
+	struct rcu_cursor cursor = {
+		__atomic_load_n(&buckets->at[hash & buckets->mask], __ATOMIC_ACQUIRE),
+		buckets->link,
+	};
+	rcu_cursor_match(&cursor, hash);
+	return cursor;
+}
+
+static inline void rcu_table_next(struct rcu_cursor *cursor)
+{
+	uint64_t hash = cursor->node->hash;
+	cursor->node = __atomic_load_n(&cursor->node->next[cursor->link], __ATOMIC_ACQUIRE);
+	rcu_cursor_match(cursor, hash);
+}
+
+#endif
