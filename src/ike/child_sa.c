@@ -21,15 +21,15 @@ struct child_sa *child_sa_new(struct ike_sa *sa)
 	child->serial = engine->host->new_serial(engine->host);
 	child->in_spi = engine->host->allocate_spi(engine->host);
 	if (!child->in_spi ||
-	        !table_insert(engine->children, &child->by_serial, table_hash_u64(child->serial))) {
+		!table_insert(engine->children, &child->by_serial, table_hash_u64(child->serial))) {
 		if (child->in_spi)
 			engine->host->release_spi(engine->host, child->in_spi);
 		slab_free(engine->child_pool, child);
 		return NULL;
 	}
 	child->reqid = connection_is_template(sa->connection)
-	                       ? engine->host->new_reqid(engine->host)
-	                       : sa->connection->reqid;
+			       ? engine->host->new_reqid(engine->host)
+			       : sa->connection->reqid;
 	child->mode = sa->connection->mode;
 	child->next = sa->children;
 	sa->children = child;
@@ -38,7 +38,7 @@ struct child_sa *child_sa_new(struct ike_sa *sa)
 }
 
 bool child_sa_set_selectors(struct child_sa *child, const struct traffic_selector *local,
-        unsigned local_count, const struct traffic_selector *remote, unsigned remote_count)
+	unsigned local_count, const struct traffic_selector *remote, unsigned remote_count)
 {
 	struct ike_engine *engine = child->ike_sa->engine;
 	size_t size = (local_count + remote_count) * sizeof(*child->ts);
@@ -60,31 +60,31 @@ bool child_sa_set_selectors(struct child_sa *child, const struct traffic_selecto
 /* ---- requests to the kernel ------------------------------------------------ */
 
 static void describe_sa(
-        const struct child_sa *child, enum ipsec_direction direction, struct ipsec_sa *out)
+	const struct child_sa *child, enum ipsec_direction direction, struct ipsec_sa *out)
 {
 	const struct ike_sa *sa = child->ike_sa;
 	const struct connection *c = sa->connection;
 
 	*out = (struct ipsec_sa){
-	        .spi = direction == IPSEC_INBOUND ? child->in_spi : child->out_spi,
-	        .direction = direction,
-	        .protocol = child->chosen.protocol == PROTOCOL_AH ? IPSEC_AH : IPSEC_ESP,
-	        .mode = child->mode,
-	        .local = {.address = sa->path.local.address},
-	        .remote = {.address = sa->path.remote.address},
-	        .udp_encapsulation = child->udp_encapsulation,
-	        .esn = child->chosen.esn,
-	        .replay_window = direction == IPSEC_INBOUND ? c->replay_window : 0,
-	        .encr = child->chosen.encr ? child->chosen.encr->id : 0,
-	        .integ = child->chosen.integ ? child->chosen.integ->id : 0,
-	        .reqid = child->reqid,
-	        .limits = c->limits,
-	        .decap_dscp = c->decap_dscp,
-	        .no_pmtu_discovery = c->no_pmtu_discovery,
-	        .local_ts = child_local_ts(child),
-	        .local_ts_count = child->local_ts_count,
-	        .remote_ts = child_remote_ts(child),
-	        .remote_ts_count = child->remote_ts_count,
+		.spi = direction == IPSEC_INBOUND ? child->in_spi : child->out_spi,
+		.direction = direction,
+		.protocol = child->chosen.protocol == PROTOCOL_AH ? IPSEC_AH : IPSEC_ESP,
+		.mode = child->mode,
+		.local = {.address = sa->path.local.address},
+		.remote = {.address = sa->path.remote.address},
+		.udp_encapsulation = child->udp_encapsulation,
+		.esn = child->chosen.esn,
+		.replay_window = direction == IPSEC_INBOUND ? c->replay_window : 0,
+		.encr = child->chosen.encr ? child->chosen.encr->id : 0,
+		.integ = child->chosen.integ ? child->chosen.integ->id : 0,
+		.reqid = child->reqid,
+		.limits = c->limits,
+		.decap_dscp = c->decap_dscp,
+		.no_pmtu_discovery = c->no_pmtu_discovery,
+		.local_ts = child_local_ts(child),
+		.local_ts_count = child->local_ts_count,
+		.remote_ts = child_remote_ts(child),
+		.remote_ts_count = child->remote_ts_count,
 	};
 	if (child->udp_encapsulation) {
 		out->local.port = sa->path.local.port;
@@ -97,16 +97,16 @@ static void describe_policy(const struct child_sa *child, struct ipsec_policy *o
 	const struct ike_sa *sa = child->ike_sa;
 
 	*out = (struct ipsec_policy){
-	        .reqid = child->reqid,
-	        .action = IPSEC_PROTECT,
-	        .mode = child->mode,
-	        .priority = sa->connection->priority,
-	        .local = sa->path.local.address,
-	        .remote = sa->path.remote.address,
-	        .local_ts = child_local_ts(child),
-	        .local_ts_count = child->local_ts_count,
-	        .remote_ts = child_remote_ts(child),
-	        .remote_ts_count = child->remote_ts_count,
+		.reqid = child->reqid,
+		.action = IPSEC_PROTECT,
+		.mode = child->mode,
+		.priority = sa->connection->priority,
+		.local = sa->path.local.address,
+		.remote = sa->path.remote.address,
+		.local_ts = child_local_ts(child),
+		.local_ts_count = child->local_ts_count,
+		.remote_ts = child_remote_ts(child),
+		.remote_ts_count = child->remote_ts_count,
 	};
 }
 
@@ -123,7 +123,7 @@ bool child_sa_install(struct child_sa *child, bool initiator)
 {
 	struct ike_sa *sa = child->ike_sa;
 	struct ipsec_request in = {.op = IPSEC_SA_ADD}, out = {.op = IPSEC_SA_ADD},
-	                     policy = {.op = IPSEC_POLICY_ADD};
+			     policy = {.op = IPSEC_POLICY_ADD};
 	bool ok;
 
 	describe_sa(child, IPSEC_INBOUND, &in.sa);
@@ -152,7 +152,7 @@ bool child_sa_answer(struct child_sa *child, const struct ipsec_answer *answer)
 const char *child_sa_selectors_text(const struct child_sa *child, char *out, size_t size)
 {
 	return selectors_pair_text(child_local_ts(child), child->local_ts_count,
-	        child_remote_ts(child), child->remote_ts_count, out, size);
+		child_remote_ts(child), child->remote_ts_count, out, size);
 }
 
 static const char *encapsulated_protocol(const struct child_sa *child)
@@ -167,7 +167,7 @@ void child_sa_established(struct child_sa *child)
 	struct ike_sa *sa = child->ike_sa;
 	struct ike_engine *engine = sa->engine;
 	char selectors[400], chosen[CHOSEN_TEXT_MAX],
-	        nat[IP_RANGE_TEXT_MAX + 8] = "", peer[IP_RANGE_TEXT_MAX];
+		nat[IP_RANGE_TEXT_MAX + 8] = "", peer[IP_RANGE_TEXT_MAX];
 
 	child->state = CHILD_ESTABLISHED;
 	child->newest = true;
@@ -185,21 +185,21 @@ void child_sa_established(struct child_sa *child)
 	if (child->udp_encapsulation)
 		snprintf(nat, sizeof(nat), " NATD=%s", ip_endpoint_text(&sa->path.remote, peer));
 	child_sa_log(child, LOG_LINE_INFO, RC_OK,
-	        "%s established Child SA using #%llu; IPsec %s [%s] {%s%s=>0x%08x <0x%08x "
-	        "xfrm=%s%s DPD=%s}",
-	        sa->initiator ? "initiator" : "responder", (unsigned long long)sa->serial,
-	        child->mode == IPSEC_TUNNEL ? "tunnel" : "transport",
-	        child_sa_selectors_text(child, selectors, sizeof(selectors)),
-	        encapsulated_protocol(child), child->chosen.esn ? "/ESN" : "", child->out_spi,
-	        child->in_spi, chosen_child_text(&child->chosen, chosen), nat,
-	        sa->connection->dpd_delay_s ? "active" : "passive");
+		"%s established Child SA using #%llu; IPsec %s [%s] {%s%s=>0x%08x <0x%08x "
+		"xfrm=%s%s DPD=%s}",
+		sa->initiator ? "initiator" : "responder", (unsigned long long)sa->serial,
+		child->mode == IPSEC_TUNNEL ? "tunnel" : "transport",
+		child_sa_selectors_text(child, selectors, sizeof(selectors)),
+		encapsulated_protocol(child), child->chosen.esn ? "/ESN" : "", child->out_spi,
+		child->in_spi, chosen_child_text(&child->chosen, chosen), nat,
+		sa->connection->dpd_delay_s ? "active" : "passive");
 }
 
 void child_sa_uninstall(struct child_sa *child)
 {
 	struct ike_engine *engine = child->ike_sa->engine;
 	struct ipsec_request request = {
-	        .op = IPSEC_SA_DELETE, .token = ipsec_token(child, TOKEN_OUTBOUND)};
+		.op = IPSEC_SA_DELETE, .token = ipsec_token(child, TOKEN_OUTBOUND)};
 
 	if (!child->in_kernel) {
 		if (child->in_spi && child->state == CHILD_NEGOTIATING) {
@@ -221,7 +221,7 @@ void child_sa_uninstall(struct child_sa *child)
 	engine->host->ipsec(engine->host, &request);
 	if (connection_is_template(child->ike_sa->connection)) {
 		request = (struct ipsec_request){
-		        .op = IPSEC_POLICY_DELETE, .token = ipsec_token(child, TOKEN_OTHER)};
+			.op = IPSEC_POLICY_DELETE, .token = ipsec_token(child, TOKEN_OTHER)};
 		describe_policy(child, &request.policy);
 		engine->host->ipsec(engine->host, &request);
 	}
@@ -241,7 +241,7 @@ void child_sa_free(struct child_sa *child, enum finish_reason reason)
 	engine_count(engine, COUNT_CHILD_FINISHED + reason);
 	engine_count(engine, COUNT_CHILD_FINISHED_ALL);
 	engine->selector_bytes -=
-	        (child->local_ts_count + child->remote_ts_count) * sizeof(*child->ts);
+		(child->local_ts_count + child->remote_ts_count) * sizeof(*child->ts);
 	free(child->ts);
 	table_remove(engine->children, &child->by_serial);
 	slab_free(engine->child_pool, child);
@@ -251,7 +251,7 @@ void child_sa_moved(struct child_sa *child)
 {
 	struct ike_engine *engine = child->ike_sa->engine;
 	struct ipsec_request request = {
-	        .op = IPSEC_SA_MOVE, .token = ipsec_token(child, TOKEN_OTHER)};
+		.op = IPSEC_SA_MOVE, .token = ipsec_token(child, TOKEN_OTHER)};
 
 	if (!child->in_kernel)
 		return;

@@ -25,7 +25,7 @@ static inline uint64_t ipsec_token_serial(uint64_t token)
 struct child_sa *child_sa_new(struct ike_sa *sa);
 /* Copies the selectors. False: no memory. */
 bool child_sa_set_selectors(struct child_sa *child, const struct traffic_selector *local,
-        unsigned local_count, const struct traffic_selector *remote, unsigned remote_count);
+	unsigned local_count, const struct traffic_selector *remote, unsigned remote_count);
 /* Asks the kernel for both SAs and the policy, with keys from the IKE SA's negotiation. The answers
  * come through child_sa_answer. False: nothing was asked. */
 bool child_sa_install(struct child_sa *child, bool initiator);

@@ -10,7 +10,7 @@
 #define SECRET_PERIOD_S 60
 
 static void cookie_mac(struct ike_engine *engine, uint32_t number, const struct ike_path *path,
-        uint64_t spi_i, struct bytes nonce, uint8_t out[COOKIE_LEN])
+	uint64_t spi_i, struct bytes nonce, uint8_t out[COOKIE_LEN])
 {
 	const struct algorithm *hmac = algorithm_by_id(TRANSFORM_PRF, PRF_HMAC_SHA2_256);
 	uint8_t fixed[32], period_secret[32], period[4];
@@ -19,8 +19,8 @@ static void cookie_mac(struct ike_engine *engine, uint32_t number, const struct 
 
 	write_u32(&p, number);
 	prf(engine->config.crypto, hmac,
-	        bytes_of(engine->cookie_secret, sizeof(engine->cookie_secret)), &number_part, 1,
-	        period_secret);
+		bytes_of(engine->cookie_secret, sizeof(engine->cookie_secret)), &number_part, 1,
+		period_secret);
 	write_u64(&w, spi_i);
 	write_copy(&w, path->remote.address.bytes, ip_len(path->remote.address.family));
 	write_u16(&w, path->remote.port);
@@ -28,7 +28,7 @@ static void cookie_mac(struct ike_engine *engine, uint32_t number, const struct 
 	parts[1] = nonce;
 	memcpy(out, period, sizeof(period));
 	prf(engine->config.crypto, hmac, bytes_of(period_secret, sizeof(period_secret)), parts, 2,
-	        out + 4);
+		out + 4);
 	secret_wipe(period_secret, sizeof(period_secret));
 }
 
@@ -38,13 +38,13 @@ static uint32_t secret_number(struct ike_engine *engine)
 }
 
 void cookie_make(struct ike_engine *engine, const struct ike_path *path, uint64_t spi_i,
-        struct bytes nonce, uint8_t out[COOKIE_LEN])
+	struct bytes nonce, uint8_t out[COOKIE_LEN])
 {
 	cookie_mac(engine, secret_number(engine), path, spi_i, nonce, out);
 }
 
 bool cookie_valid(struct ike_engine *engine, const struct ike_path *path, uint64_t spi_i,
-        struct bytes nonce, struct bytes cookie)
+	struct bytes nonce, struct bytes cookie)
 {
 	struct reader r = reader_of(cookie);
 	uint32_t number = read_u32(&r), now = secret_number(engine);

@@ -22,7 +22,7 @@ void ike_sa_schedule(struct ike_sa *sa)
 	due = earlier(due, earlier(sa->liveness_at, sa->keepalive_at));
 	if (sa->negotiation)
 		due = earlier(
-		        due, earlier(sa->negotiation->give_up_at, sa->negotiation->retry_job_at));
+			due, earlier(sa->negotiation->give_up_at, sa->negotiation->retry_job_at));
 	if (sa->exchange)
 		due = earlier(due, earlier(sa->exchange->retransmit_at, sa->exchange->give_up_at));
 	if (!due) {
@@ -47,7 +47,7 @@ void deadlines_begin(struct ike_sa *sa)
 	const struct connection *c = sa->connection;
 	uint64_t now = engine_now(sa->engine);
 	uint64_t life =
-	        (c->ike_life_s < c->child_life_s ? c->ike_life_s : c->child_life_s) * 1000ull;
+		(c->ike_life_s < c->child_life_s ? c->ike_life_s : c->child_life_s) * 1000ull;
 	uint64_t margin = c->rekey_margin_s * 1000ull;
 
 	sa->expire_at = now + life;
@@ -70,7 +70,7 @@ void deadlines_keepalive(struct ike_sa *sa)
 
 	/* Only who is behind a NAT needs to keep its mapping open (RFC 3948, section 4). */
 	if (period && sa->behind_nat && sa->path.non_esp_marker && sa->connection &&
-	        sa->connection->nat_keepalive)
+		sa->connection->nat_keepalive)
 		sa->keepalive_at = engine_now(sa->engine) + period * 1000ull;
 }
 
@@ -84,7 +84,7 @@ static void replace(struct ike_sa *sa)
 {
 	sa->replace_at = 0;
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "initiating a new IKE SA to replace #%llu",
-	        (unsigned long long)sa->serial);
+		(unsigned long long)sa->serial);
 	initiate_attempt(sa->engine, sa->connection, &sa->path.remote.address, 0, 0, sa->serial);
 }
 
@@ -101,11 +101,11 @@ static void check_liveness(struct ike_sa *sa, uint64_t now)
 	}
 	if (child && child->in_kernel) {
 		struct ipsec_request query = {.op = IPSEC_SA_QUERY,
-		        .token = ipsec_token(child, TOKEN_INBOUND),
-		        .sa = {.spi = child->in_spi,
-		                .direction = IPSEC_INBOUND,
-		                .reqid = child->reqid,
-		                .remote = sa->path.remote}};
+			.token = ipsec_token(child, TOKEN_INBOUND),
+			.sa = {.spi = child->in_spi,
+				.direction = IPSEC_INBOUND,
+				.reqid = child->reqid,
+				.remote = sa->path.remote}};
 
 		sa->engine->host->ipsec(sa->engine->host, &query);
 		return;
@@ -145,11 +145,11 @@ static void give_up(struct ike_sa *sa)
 
 	if (sa->initiator)
 		fail_ike_sa(sa, FINISHED_OTHER, RC_FATAL,
-		        "peer refused IKE_SA_INIT request with %s", name ? name : "an error");
+			"peer refused IKE_SA_INIT request with %s", name ? name : "an error");
 	else
 		fail_ike_sa(sa, FINISHED_EXCHANGE_TIMEOUT, RC_RETRANSMISSION,
-		        "%s: the initiator did not go on with IKE_AUTH in time",
-		        ike_state_name(sa->state));
+			"%s: the initiator did not go on with IKE_AUTH in time",
+			ike_state_name(sa->state));
 }
 
 static bool due(uint64_t at, uint64_t now)

@@ -14,10 +14,10 @@
 /* ---- messages that belong to no SA -------------------------------------------------------- */
 
 static void stray_error(
-        struct ike_engine *engine, const struct incoming *in, uint16_t notify, struct bytes data)
+	struct ike_engine *engine, const struct incoming *in, uint16_t notify, struct bytes data)
 {
 	if (!(in->header.flags & FLAG_RESPONSE) &&
-	        rate_limit_pass(&engine->stray_limit, engine_now(engine)))
+		rate_limit_pass(&engine->stray_limit, engine_now(engine)))
 		stray_notify(engine, in->path, &in->header, notify, data);
 }
 
@@ -35,7 +35,7 @@ static bool version_is_ours(struct ike_engine *engine, const struct incoming *in
 	}
 	engine_count(engine, COUNT_MANGLED);
 	packet_log(engine, in->path, "message of IKE version %u.%u refused", major,
-	        in->header.version & 15);
+		in->header.version & 15);
 	if (major > 2)
 		stray_error(engine, in, N_INVALID_MAJOR_VERSION, bytes_of(NULL, 0));
 	return false;
@@ -56,9 +56,9 @@ static void unprotected_request(struct ike_engine *engine, struct incoming *in)
 
 	if (unknown) {
 		packet_log(engine, in->path, "IKE_SA_INIT request has unknown critical payload %u",
-		        unknown->type);
+			unknown->type);
 		stray_error(
-		        engine, in, N_UNSUPPORTED_CRITICAL_PAYLOAD, bytes_of(&unknown->type, 1));
+			engine, in, N_UNSUPPORTED_CRITICAL_PAYLOAD, bytes_of(&unknown->type, 1));
 		return;
 	}
 	init_request(engine, in);
@@ -70,16 +70,16 @@ enum opened { OPENED, OPENED_BUT_MALFORMED, NOT_OPENED };
 
 /* Replaces in->payloads by what is inside. */
 static enum opened open_message(
-        struct ike_sa *sa, struct incoming *in, char *error, size_t error_size)
+	struct ike_sa *sa, struct incoming *in, char *error, size_t error_size)
 {
 	struct sk_keys keys = keymat_receiving(sa);
 	struct bytes inner;
 	uint8_t first;
 
 	if (!in->payloads.count ||
-	        in->payloads.payloads[in->payloads.count - 1].type != PAYLOAD_SK ||
-	        !sk_open(sa->engine->config.crypto, &keys, in->message, in->len, &in->payloads,
-	                &inner)) {
+		in->payloads.payloads[in->payloads.count - 1].type != PAYLOAD_SK ||
+		!sk_open(sa->engine->config.crypto, &keys, in->message, in->len, &in->payloads,
+			&inner)) {
 		engine_count(sa->engine, COUNT_BAD_ICV);
 		return NOT_OPENED;
 	}
@@ -93,7 +93,7 @@ static enum opened open_message(
  */
 
 static void refuse_malformed(
-        struct ike_sa *sa, const struct incoming *in, uint16_t notify, struct bytes data)
+	struct ike_sa *sa, const struct incoming *in, uint16_t notify, struct bytes data)
 {
 	engine_count(sa->engine, COUNT_MANGLED);
 	response_notify(sa, in->header.exchange, in->header.message_id, notify, data);
@@ -108,10 +108,10 @@ static void protected_request(struct ike_sa *sa, struct incoming *in)
 
 	if (unknown) {
 		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK,
-		        "%s request has unknown critical payload %u",
-		        exchange_name(in->header.exchange), unknown->type);
+			"%s request has unknown critical payload %u",
+			exchange_name(in->header.exchange), unknown->type);
 		refuse_malformed(
-		        sa, in, N_UNSUPPORTED_CRITICAL_PAYLOAD, bytes_of(&unknown->type, 1));
+			sa, in, N_UNSUPPORTED_CRITICAL_PAYLOAD, bytes_of(&unknown->type, 1));
 		return;
 	}
 	switch (in->header.exchange) {
@@ -127,7 +127,7 @@ static void protected_request(struct ike_sa *sa, struct incoming *in)
 		/* A minimal implementation's answer (RFC 7296, section 4): the peer sets up a new
 		 * IKE SA. */
 		response_notify(sa, EXCHANGE_CREATE_CHILD_SA, in->header.message_id,
-		        N_NO_ADDITIONAL_SAS, bytes_of(NULL, 0));
+			N_NO_ADDITIONAL_SAS, bytes_of(NULL, 0));
 		return;
 	case EXCHANGE_INFORMATIONAL:
 		informational_request(sa, in);
@@ -152,7 +152,7 @@ static void sa_request(struct ike_sa *sa, struct incoming *in)
 		return; /* a retransmission, or out of turn */
 	digest = table_hash(&engine->seed, in->message, in->len);
 	if (in->header.message_id + 1 == sa->expected_request_id && sa->response &&
-	        digest == sa->last_request_digest) {
+		digest == sa->last_request_digest) {
 		engine_count(engine, COUNT_RESPONSES_RESENT);
 		engine_send(engine, &sa->path, bytes_of(sa->response, sa->response_len));
 		return;
@@ -166,7 +166,7 @@ static void sa_request(struct ike_sa *sa, struct incoming *in)
 		return;
 	case OPENED_BUT_MALFORMED:
 		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK, "%s request is malformed: %s",
-		        exchange_name(in->header.exchange), error);
+			exchange_name(in->header.exchange), error);
 		path_heard(sa, in->path);
 		sa->last_request_digest = digest;
 		refuse_malformed(sa, in, N_INVALID_SYNTAX, bytes_of(NULL, 0));
@@ -190,7 +190,7 @@ static void protected_response(struct ike_sa *sa, struct incoming *in)
 		return;
 	case OPENED_BUT_MALFORMED:
 		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK, "%s response is malformed: %s",
-		        exchange_name(in->header.exchange), error);
+			exchange_name(in->header.exchange), error);
 		in->payloads.count = 0; /* it has been answered, badly */
 		break;
 	case OPENED:
@@ -238,7 +238,7 @@ static void dispatch(struct ike_engine *engine, struct incoming *in)
 	struct ike_sa *sa;
 
 	if (h->exchange == EXCHANGE_IKE_SA_INIT && from_initiator && !response && !h->spi_r &&
-	        !h->message_id && h->spi_i) {
+		!h->message_id && h->spi_i) {
 		unprotected_request(engine, in);
 		return;
 	}
@@ -254,7 +254,7 @@ static void dispatch(struct ike_engine *engine, struct incoming *in)
 }
 
 void ike_engine_datagram(
-        struct ike_engine *engine, const struct ike_path *path, uint8_t *message, size_t len)
+	struct ike_engine *engine, const struct ike_path *path, uint8_t *message, size_t len)
 {
 	struct incoming in;
 	char error[160];
@@ -271,11 +271,11 @@ void ike_engine_datagram(
 	if (!version_is_ours(engine, &in))
 		return;
 	if (payload_chain_decode(in.header.next_payload,
-	            bytes_of(message + IKE_HEADER_LEN, len - IKE_HEADER_LEN), &in.payloads, error,
-	            sizeof(error)) != CHAIN_OK) {
+		    bytes_of(message + IKE_HEADER_LEN, len - IKE_HEADER_LEN), &in.payloads, error,
+		    sizeof(error)) != CHAIN_OK) {
 		engine_count(engine, COUNT_MANGLED);
 		packet_log(engine, path, "%s message is malformed: %s",
-		        exchange_name(in.header.exchange), error);
+			exchange_name(in.header.exchange), error);
 		if (in.header.exchange == EXCHANGE_IKE_SA_INIT)
 			stray_error(engine, &in, N_INVALID_SYNTAX, bytes_of(NULL, 0));
 		return;

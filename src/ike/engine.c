@@ -18,7 +18,7 @@
 static bool allocate_tables(struct ike_engine *e)
 {
 	struct table **tables[] = {&e->by_spi, &e->by_serial, &e->by_identity, &e->by_connection,
-	        &e->requests, &e->children, &e->routes, &e->revivals};
+		&e->requests, &e->children, &e->routes, &e->revivals};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		*tables[i] = table_new();
@@ -44,7 +44,7 @@ struct ike_engine *ike_engine_new(const struct ike_engine_config *config)
 	memcpy(e->cookie_secret, config->cookie_secret, sizeof(e->cookie_secret));
 	e->log_limit = (struct rate_limit){.rate = LOG_LINES_PER_S, .tokens = LOG_LINES_PER_S};
 	e->stray_limit =
-	        (struct rate_limit){.rate = STRAY_ANSWERS_PER_S, .tokens = STRAY_ANSWERS_PER_S};
+		(struct rate_limit){.rate = STRAY_ANSWERS_PER_S, .tokens = STRAY_ANSWERS_PER_S};
 	e->listening = true;
 	if (!allocate_tables(e)) {
 		ike_engine_free(e);
@@ -56,7 +56,7 @@ struct ike_engine *ike_engine_new(const struct ike_engine_config *config)
 void ike_engine_free(struct ike_engine *e)
 {
 	struct table *tables[] = {e->by_spi, e->by_serial, e->by_identity, e->by_connection,
-	        e->requests, e->children, e->routes, e->revivals};
+		e->requests, e->children, e->routes, e->revivals};
 
 	while (e->oldest) {
 		for (struct child_sa *child = e->oldest->children; child; child = child->next)
@@ -88,7 +88,7 @@ struct ike_sa *engine_find_spi(struct ike_engine *engine, uint64_t own_spi)
 
 	for (; node; node = table_next(node)) {
 		struct ike_sa *sa =
-		        (struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_spi));
+			(struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_spi));
 
 		if (ike_sa_own_spi(sa) == own_spi)
 			return sa;
@@ -102,7 +102,7 @@ struct ike_sa *engine_find_serial(struct ike_engine *engine, uint64_t serial)
 
 	for (; node; node = table_next(node)) {
 		struct ike_sa *sa =
-		        (struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_serial));
+			(struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_serial));
 
 		if (sa->serial == serial)
 			return sa;
@@ -116,7 +116,7 @@ struct child_sa *engine_find_child(struct ike_engine *engine, uint64_t serial)
 
 	for (; node; node = table_next(node)) {
 		struct child_sa *child =
-		        (struct child_sa *)((char *)node - offsetof(struct child_sa, by_serial));
+			(struct child_sa *)((char *)node - offsetof(struct child_sa, by_serial));
 
 		if (child->serial == serial)
 			return child;
@@ -135,7 +135,7 @@ void engine_send(struct ike_engine *engine, const struct ike_path *path, struct 
 void ike_engine_timer(struct ike_engine *engine, struct timer *timer)
 {
 	struct engine_timer *t =
-	        (struct engine_timer *)((char *)timer - offsetof(struct engine_timer, timer));
+		(struct engine_timer *)((char *)timer - offsetof(struct engine_timer, timer));
 
 	t->due(engine, t);
 }
@@ -172,7 +172,7 @@ void ike_engine_ipsec_answer(struct ike_engine *engine, const struct ipsec_answe
 	case IPSEC_SA_QUERY:
 		if (child)
 			deadlines_traffic_seen(child->ike_sa,
-			        answer->error ? UINT64_MAX : answer->counters.idle_ms);
+				answer->error ? UINT64_MAX : answer->counters.idle_ms);
 		return;
 	case IPSEC_SA_ADD:
 	case IPSEC_POLICY_ADD:
@@ -185,14 +185,14 @@ void ike_engine_ipsec_answer(struct ike_engine *engine, const struct ipsec_answe
 }
 
 static struct child_sa *find_child_by_spi(
-        struct ike_engine *engine, const struct ipsec_event *event)
+	struct ike_engine *engine, const struct ipsec_event *event)
 {
 	/* Rare events: a walk here saves a table that every Child SA would pay for. */
 	for (struct ike_sa *sa = engine->oldest; sa; sa = sa->newer) {
 		for (struct child_sa *child = sa->children; child; child = child->next) {
 			if (child->reqid == event->reqid &&
-			        (event->direction == IPSEC_INBOUND ? child->in_spi
-			                                           : child->out_spi) == event->spi)
+				(event->direction == IPSEC_INBOUND ? child->in_spi
+								   : child->out_spi) == event->spi)
 				return child;
 		}
 	}
@@ -222,7 +222,7 @@ void ike_engine_ipsec_event(struct ike_engine *engine, const struct ipsec_event 
 		path_heard(child->ike_sa, &path);
 	} else if (event->kind == IPSEC_EXPIRE_HARD) {
 		child_sa_log(child, LOG_LINE_INFO, RC_OK,
-		        "Child SA reached its byte or packet limit; deleting its IKE SA");
+			"Child SA reached its byte or packet limit; deleting its IKE SA");
 		ike_sa_delete(child->ike_sa, FINISHED_COMPLETED);
 	} else if (child->ike_sa->initiator && child->ike_sa->connection->rekey) {
 		child->ike_sa->replace_at = engine_now(engine);
@@ -231,17 +231,17 @@ void ike_engine_ipsec_event(struct ike_engine *engine, const struct ipsec_event 
 }
 
 void ike_engine_network_error(
-        struct ike_engine *engine, const struct ike_path *path, int error, const char *origin)
+	struct ike_engine *engine, const struct ike_path *path, int error, const char *origin)
 {
 	packet_log(engine, path, "asynchronous network error report: %s [errno %d, origin %s]",
-	        strerror(error), error, origin);
+		strerror(error), error, origin);
 }
 
 /* ---- commands
  * ------------------------------------------------------------------------------------ */
 
 static const char *refusal(const struct ike_engine *engine, const struct connection *c,
-        const struct ip_address *remote, enum ike_rc *code)
+	const struct ip_address *remote, enum ike_rc *code)
 {
 	if (!engine->listening)
 		return *code = RC_DEAF, "need --listen before --initiate";
@@ -259,12 +259,12 @@ static const char *refusal(const struct ike_engine *engine, const struct connect
 }
 
 void initiate_attempt(struct ike_engine *engine, struct connection *c,
-        const struct ip_address *remote, ike_watcher watcher, unsigned attempt, uint64_t replaces)
+	const struct ip_address *remote, ike_watcher watcher, unsigned attempt, uint64_t replaces)
 {
 	struct ike_path path = {
-	        .local = {.address = c->local.host, .port = engine->config.ike_port},
-	        .remote = {.address = *remote,
-	                .port = c->remote.ike_port ? c->remote.ike_port : 500},
+		.local = {.address = c->local.host, .port = engine->config.ike_port},
+		.remote = {.address = *remote,
+			.port = c->remote.ike_port ? c->remote.ike_port : 500},
 	};
 	struct ike_sa *sa = ike_sa_new(engine, true, &path);
 
@@ -283,7 +283,7 @@ void initiate_attempt(struct ike_engine *engine, struct connection *c,
 }
 
 void ike_engine_initiate(struct ike_engine *engine, struct connection *c,
-        const struct ip_address *remote, ike_watcher watcher)
+	const struct ip_address *remote, ike_watcher watcher)
 {
 	const struct ip_address *peer = remote && !ip_is_unset(remote) ? remote : &c->remote.host;
 	enum ike_rc code = RC_OK;
@@ -308,26 +308,26 @@ static void take_down(struct ike_sa *sa, ike_watcher watcher)
 		sa->watcher = watcher;
 	if (sa->state == STATE_ESTABLISHED_IKE_SA && child)
 		connection_log(sa->engine, sa->connection, watcher, LOG_LINE_INFO, RC_OK,
-		        "initiating delete of connection's IKE SA #%llu (and Child SA #%llu)",
-		        (unsigned long long)sa->serial, (unsigned long long)child->serial);
+			"initiating delete of connection's IKE SA #%llu (and Child SA #%llu)",
+			(unsigned long long)sa->serial, (unsigned long long)child->serial);
 	else
 		connection_log(sa->engine, sa->connection, watcher, LOG_LINE_INFO, RC_OK,
-		        "initiating delete of connection's IKE SA #%llu",
-		        (unsigned long long)sa->serial);
+			"initiating delete of connection's IKE SA #%llu",
+			(unsigned long long)sa->serial);
 	ike_sa_delete(sa, FINISHED_COMPLETED);
 }
 
 unsigned ike_engine_terminate(
-        struct ike_engine *engine, const struct connection *c, bool unroute, ike_watcher watcher)
+	struct ike_engine *engine, const struct connection *c, bool unroute, ike_watcher watcher)
 {
 	struct table_node *node = table_first(engine->by_connection, table_hash_u64(c->serial)),
-	                  *next;
+			  *next;
 	unsigned met = 0;
 
 	revival_forget(engine, c);
 	for (; node; node = next) {
 		struct ike_sa *sa =
-		        (struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_connection));
+			(struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_connection));
 
 		next = table_next(node);
 		if (sa->connection->serial != c->serial || sa->state == STATE_ZOMBIE)

@@ -20,7 +20,7 @@ struct ike_engine {
 	struct ike_host *host;
 	struct table_seed seed;
 	struct table *by_spi, *by_serial, *by_identity, *by_connection, *requests, *children,
-	        *routes, *revivals;
+		*routes, *revivals;
 	struct slab_pool *sas, *child_pool, *negotiations;
 	struct ike_sa *oldest, *newest;
 	struct revival *first_revival;

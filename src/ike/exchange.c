@@ -24,7 +24,7 @@ static uint64_t patience_ms(const struct ike_sa *sa, enum exchange_purpose purpo
 }
 
 bool exchange_start(struct ike_sa *sa, enum exchange_purpose purpose, enum exchange_type type,
-        struct bytes message)
+	struct bytes message)
 {
 	struct exchange *x = malloc(sizeof(*x) + message.len);
 	uint64_t now = engine_now(sa->engine);
@@ -33,13 +33,13 @@ bool exchange_start(struct ike_sa *sa, enum exchange_purpose purpose, enum excha
 	if (!x)
 		return false;
 	*x = (struct exchange){
-	        .purpose = purpose,
-	        .type = type,
-	        .message_id = sa->next_request_id++,
-	        .delay_ms = interval ? interval : DEFAULT_INTERVAL_MS,
-	        .started_ms = now,
-	        .give_up_at = now + patience_ms(sa, purpose),
-	        .len = message.len,
+		.purpose = purpose,
+		.type = type,
+		.message_id = sa->next_request_id++,
+		.delay_ms = interval ? interval : DEFAULT_INTERVAL_MS,
+		.started_ms = now,
+		.give_up_at = now + patience_ms(sa, purpose),
+		.len = message.len,
 	};
 	x->retransmit_at = now + x->delay_ms;
 	memcpy(x->message, message.data, message.len);
@@ -71,7 +71,7 @@ static void retransmit(struct ike_sa *sa, uint64_t now)
 	x->retransmits++;
 	describe_wait(x->delay_ms, wait, sizeof(wait));
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "retransmitting %s request; will wait %s for response",
-	        exchange_name(x->type), wait);
+		exchange_name(x->type), wait);
 	engine_send(sa->engine, &sa->path, bytes_of(x->message, x->len));
 	engine_count(sa->engine, COUNT_RETRANSMITS);
 	x->retransmit_at = now + x->delay_ms;
@@ -99,15 +99,15 @@ bool exchange_timer(struct ike_sa *sa, uint64_t now)
 /* ---- frames -------------------------------------------------------------- */
 
 static void frame_begin(struct ike_sa *sa, struct message_writer *m, enum exchange_type type,
-        uint8_t flags, uint32_t message_id)
+	uint8_t flags, uint32_t message_id)
 {
 	struct ike_header header = {
-	        .spi_i = sa->spi_i,
-	        .spi_r = sa->spi_r,
-	        .version = IKE_VERSION_2,
-	        .exchange = type,
-	        .flags = flags | (sa->initiator ? FLAG_INITIATOR : 0),
-	        .message_id = message_id,
+		.spi_i = sa->spi_i,
+		.spi_r = sa->spi_r,
+		.version = IKE_VERSION_2,
+		.exchange = type,
+		.flags = flags | (sa->initiator ? FLAG_INITIATOR : 0),
+		.message_id = message_id,
 	};
 
 	message_begin(m, sa->engine->message, sizeof(sa->engine->message), &header);
@@ -119,7 +119,7 @@ void request_begin(struct ike_sa *sa, struct message_writer *m, enum exchange_ty
 }
 
 void response_begin(
-        struct ike_sa *sa, struct message_writer *m, enum exchange_type type, uint32_t message_id)
+	struct ike_sa *sa, struct message_writer *m, enum exchange_type type, uint32_t message_id)
 {
 	frame_begin(sa, m, type, FLAG_RESPONSE, message_id);
 }
@@ -140,7 +140,7 @@ void sealed_request_begin(struct ike_sa *sa, struct message_writer *m, enum exch
 }
 
 void sealed_response_begin(
-        struct ike_sa *sa, struct message_writer *m, enum exchange_type type, uint32_t message_id)
+	struct ike_sa *sa, struct message_writer *m, enum exchange_type type, uint32_t message_id)
 {
 	response_begin(sa, m, type, message_id);
 	seal_begin(sa, m);
@@ -172,14 +172,14 @@ void response_send(struct ike_sa *sa, struct bytes message)
 }
 
 void add_notify(
-        struct ike_engine *engine, struct message_writer *m, uint16_t type, struct bytes data)
+	struct ike_engine *engine, struct message_writer *m, uint16_t type, struct bytes data)
 {
 	notify_payload_encode(m, PROTOCOL_NONE, 0, 0, type, data);
 	count_notify(engine, true, type);
 }
 
 void response_notify(struct ike_sa *sa, enum exchange_type type, uint32_t message_id,
-        uint16_t notify, struct bytes data)
+	uint16_t notify, struct bytes data)
 {
 	struct message_writer m;
 
@@ -190,16 +190,16 @@ void response_notify(struct ike_sa *sa, enum exchange_type type, uint32_t messag
 }
 
 void stray_notify(struct ike_engine *engine, const struct ike_path *path,
-        const struct ike_header *request, uint16_t notify, struct bytes data)
+	const struct ike_header *request, uint16_t notify, struct bytes data)
 {
 	struct message_writer m;
 	struct ike_header header = {
-	        .spi_i = request->spi_i,
-	        .spi_r = request->spi_r,
-	        .version = IKE_VERSION_2,
-	        .exchange = request->exchange,
-	        .flags = FLAG_RESPONSE | (request->flags & FLAG_INITIATOR ? 0 : FLAG_INITIATOR),
-	        .message_id = request->message_id,
+		.spi_i = request->spi_i,
+		.spi_r = request->spi_r,
+		.version = IKE_VERSION_2,
+		.exchange = request->exchange,
+		.flags = FLAG_RESPONSE | (request->flags & FLAG_INITIATOR ? 0 : FLAG_INITIATOR),
+		.message_id = request->message_id,
 	};
 
 	message_begin(&m, engine->message, sizeof(engine->message), &header);
@@ -217,7 +217,7 @@ static bool send_delete_ike(struct ike_sa *sa)
 	sealed_request_begin(sa, &m, EXCHANGE_INFORMATIONAL);
 	delete_payload_encode(&m, PROTOCOL_IKE, NULL, 0);
 	if (!sealed_end(sa, &m) ||
-	        !exchange_start(sa, FOR_DELETE_IKE, EXCHANGE_INFORMATIONAL, writer_bytes(&m.w)))
+		!exchange_start(sa, FOR_DELETE_IKE, EXCHANGE_INFORMATIONAL, writer_bytes(&m.w)))
 		return false;
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "sent INFORMATIONAL request to delete IKE SA");
 	return true;
@@ -237,12 +237,12 @@ static bool send_delete_child(struct ike_sa *sa)
 	sealed_request_begin(sa, &m, EXCHANGE_INFORMATIONAL);
 	delete_payload_encode(&m, PROTOCOL_ESP, &child->in_spi, 1);
 	if (!sealed_end(sa, &m) ||
-	        !exchange_start(sa, FOR_DELETE_CHILD, EXCHANGE_INFORMATIONAL, writer_bytes(&m.w)))
+		!exchange_start(sa, FOR_DELETE_CHILD, EXCHANGE_INFORMATIONAL, writer_bytes(&m.w)))
 		return false;
 	sa->exchange->child_serial = child->serial;
 	child_sa_log(child, LOG_LINE_INFO, RC_OK,
-	        "sent INFORMATIONAL request to delete established Child SA using IKE SA #%llu",
-	        (unsigned long long)sa->serial);
+		"sent INFORMATIONAL request to delete established Child SA using IKE SA #%llu",
+		(unsigned long long)sa->serial);
 	return true;
 }
 

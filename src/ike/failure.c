@@ -44,7 +44,7 @@ static void revival_due(struct ike_engine *engine, struct engine_timer *timer)
 }
 
 void revival_plan(struct ike_engine *engine, struct connection *c, const struct ip_address *remote,
-        unsigned attempt)
+	unsigned attempt)
 {
 	unsigned delay_s = (attempt - 1) * REVIVAL_STEP_S;
 	struct revival *r = calloc(1, sizeof(*r));
@@ -68,8 +68,8 @@ void revival_plan(struct ike_engine *engine, struct connection *c, const struct 
 	engine->first_revival = r;
 	engine_count(engine, COUNT_REVIVALS);
 	connection_log(engine, c, 0, LOG_LINE_INFO, RC_OK,
-	        "connection is supposed to remain up; revival attempt %u scheduled in %u seconds",
-	        attempt, delay_s);
+		"connection is supposed to remain up; revival attempt %u scheduled in %u seconds",
+		attempt, delay_s);
 	engine->host->arm(engine->host, &r->timer.timer, engine_now(engine) + delay_s * 1000ull);
 }
 
@@ -79,7 +79,7 @@ static void revive(struct ike_sa *sa)
 
 	if (sa->connection->keying_tries && attempt >= sa->connection->keying_tries)
 		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK, "gave up after %u attempts (keyingtries)",
-		        attempt);
+			attempt);
 	else
 		revival_plan(sa->engine, sa->connection, &sa->path.remote.address, attempt);
 }
@@ -90,7 +90,7 @@ void revival_forget(struct ike_engine *engine, const struct connection *c)
 
 	for (; node; node = next) {
 		struct revival *r =
-		        (struct revival *)((char *)node - offsetof(struct revival, by_connection));
+			(struct revival *)((char *)node - offsetof(struct revival, by_connection));
 
 		next = table_next(node);
 		if (r->connection->serial == c->serial)
@@ -107,7 +107,7 @@ void revival_forget_all(struct ike_engine *engine)
 static void end_failed(struct ike_sa *sa, enum finish_reason reason)
 {
 	bool wanted = sa->keep_up && sa->connection && !sa->engine->shutting_down &&
-	              !(sa->wants & WANT_DELETE_IKE);
+		      !(sa->wants & WANT_DELETE_IKE);
 
 	if (sa->state != STATE_ESTABLISHED_IKE_SA && sa->state != STATE_ZOMBIE)
 		engine_count(sa->engine, COUNT_IKE_FAILED);
@@ -118,7 +118,7 @@ static void end_failed(struct ike_sa *sa, enum finish_reason reason)
 }
 
 void fail_ike_sa(
-        struct ike_sa *sa, enum finish_reason reason, enum ike_rc code, const char *format, ...)
+	struct ike_sa *sa, enum finish_reason reason, enum ike_rc code, const char *format, ...)
 {
 	char text[600];
 	va_list args;
@@ -151,6 +151,6 @@ void fail_no_response(struct ike_sa *sa)
 	unsigned waited = (engine_now(sa->engine) - x->started_ms) / 1000;
 
 	fail_ike_sa(sa, FINISHED_RETRANSMITS, RC_RETRANSMISSION,
-	        "%s: %u second timeout exceeded after %u retransmits.  %s",
-	        ike_state_name(sa->state), waited, x->retransmits, no_response_hint(sa));
+		"%s: %u second timeout exceeded after %u retransmits.  %s",
+		ike_state_name(sa->state), waited, x->retransmits, no_response_hint(sa));
 }

@@ -29,7 +29,7 @@ const char *auth_method_text(enum auth_method method)
 }
 
 bool auth_compute(struct ike_sa *sa, bool of_initiator, enum auth_method method,
-        const struct identity *signer, uint8_t *out)
+	const struct identity *signer, uint8_t *out)
 {
 	char local[IDENTITY_TEXT_MAX], remote[IDENTITY_TEXT_MAX];
 	struct bytes psk;
@@ -38,27 +38,27 @@ bool auth_compute(struct ike_sa *sa, bool of_initiator, enum auth_method method,
 		return keymat_auth_null(sa, of_initiator, signer, out);
 	if (!secret_vault_find_psk(sa->engine->config.secrets, sa->local_id, sa->remote_id, &psk)) {
 		ike_sa_log(sa, LOG_LINE_ERROR, RC_FATAL,
-		        "no preshared key is known for '%s' and '%s'",
-		        identity_text(sa->local_id, local), identity_text(sa->remote_id, remote));
+			"no preshared key is known for '%s' and '%s'",
+			identity_text(sa->local_id, local), identity_text(sa->remote_id, remote));
 		return false;
 	}
 	return keymat_auth_psk(sa, of_initiator, signer, psk, out);
 }
 
 bool auth_verify(struct ike_sa *sa, bool of_initiator, enum auth_method method,
-        const struct identity *signer, struct bytes value)
+	const struct identity *signer, struct bytes value)
 {
 	uint8_t wanted[PRF_OUTPUT_MAX];
 	size_t len = sa->chosen.prf->output_len;
 	bool ok = auth_compute(sa, of_initiator, method, signer, wanted) && value.len == len &&
-	          secret_equal(wanted, value.data, len);
+		  secret_equal(wanted, value.data, len);
 
 	secret_wipe(wanted, sizeof(wanted));
 	return ok;
 }
 
 struct identity *auth_take_identity(
-        const struct incoming *in, uint8_t payload_type, char *error, size_t error_size)
+	const struct incoming *in, uint8_t payload_type, char *error, size_t error_size)
 {
 	const struct payload *p = payload_find(&in->payloads, payload_type);
 
@@ -77,7 +77,7 @@ bool has_notify(const struct payload_list *payloads, uint16_t type)
 		const struct payload *p = &payloads->payloads[i];
 
 		if (p->type == PAYLOAD_NOTIFY && notify_payload_decode(p->body, &notify) &&
-		        notify.type == type)
+			notify.type == type)
 			return true;
 	}
 	return false;
@@ -91,7 +91,7 @@ uint16_t first_error_notify(const struct payload_list *payloads)
 		const struct payload *p = &payloads->payloads[i];
 
 		if (p->type == PAYLOAD_NOTIFY && notify_payload_decode(p->body, &notify) &&
-		        NOTIFY_IS_ERROR(notify.type))
+			NOTIFY_IS_ERROR(notify.type))
 			return notify.type;
 	}
 	return 0;
@@ -119,9 +119,9 @@ static struct child_sa *propose_child(struct ike_sa *sa)
 {
 	struct traffic_selector local[IPSEC_SELECTORS_MAX], remote[IPSEC_SELECTORS_MAX];
 	unsigned local_count =
-	        end_selectors(&sa->connection->local, &sa->path.local.address, local);
+		end_selectors(&sa->connection->local, &sa->path.local.address, local);
 	unsigned remote_count =
-	        end_selectors(&sa->connection->remote, &sa->path.remote.address, remote);
+		end_selectors(&sa->connection->remote, &sa->path.remote.address, remote);
 	struct child_sa *child = child_sa_new(sa);
 
 	if (child && !child_sa_set_selectors(child, local, local_count, remote, remote_count)) {
@@ -132,7 +132,7 @@ static struct child_sa *propose_child(struct ike_sa *sa)
 }
 
 static bool build_request(
-        struct ike_sa *sa, struct child_sa *child, const uint8_t *auth, struct message_writer *m)
+	struct ike_sa *sa, struct child_sa *child, const uint8_t *auth, struct message_writer *m)
 {
 	const struct connection *c = sa->connection;
 
@@ -141,7 +141,7 @@ static bool build_request(
 	if (c->remote.id->kind != ID_ANY && c->remote.id->kind != ID_NULL)
 		id_payload_encode(m, PAYLOAD_IDr, c->remote.id);
 	auth_payload_encode(
-	        m, auth_wire_method(c->local.auth), bytes_of(auth, sa->chosen.prf->output_len));
+		m, auth_wire_method(c->local.auth), bytes_of(auth, sa->chosen.prf->output_len));
 	if (c->initial_contact)
 		add_notify(sa->engine, m, N_INITIAL_CONTACT, bytes_of(NULL, 0));
 	if (child->mode == IPSEC_TRANSPORT)
@@ -157,13 +157,13 @@ static void log_request(struct ike_sa *sa, const struct child_sa *child)
 	char peer[IP_RANGE_TEXT_MAX], id[IDENTITY_TEXT_MAX], selectors[400];
 
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
-	        "sent IKE_AUTH request to %s with %s and %s '%s'; Child SA #%llu {ESP <0x%08x} "
-	        "[%s]",
-	        ike_endpoint_text(&sa->path.remote, peer),
-	        sa->connection->local.auth == AUTH_METHOD_NULL ? "null" : "shared-key-mac",
-	        identity_kind_name(sa->local_id->kind), identity_text(sa->local_id, id),
-	        (unsigned long long)child->serial, child->in_spi,
-	        child_sa_selectors_text(child, selectors, sizeof(selectors)));
+		"sent IKE_AUTH request to %s with %s and %s '%s'; Child SA #%llu {ESP <0x%08x} "
+		"[%s]",
+		ike_endpoint_text(&sa->path.remote, peer),
+		sa->connection->local.auth == AUTH_METHOD_NULL ? "null" : "shared-key-mac",
+		identity_kind_name(sa->local_id->kind), identity_text(sa->local_id, id),
+		(unsigned long long)child->serial, child->in_spi,
+		child_sa_selectors_text(child, selectors, sizeof(selectors)));
 }
 
 void auth_request_send(struct ike_sa *sa)
@@ -177,7 +177,7 @@ void auth_request_send(struct ike_sa *sa)
 	sa->remote_id = identity_ref(sa->connection->remote.id);
 	if (!auth_compute(sa, true, sa->connection->local.auth, sa->local_id, auth)) {
 		fail_ike_sa(
-		        sa, FINISHED_AUTH_FAILED, RC_FATAL, "authentication cannot be computed");
+			sa, FINISHED_AUTH_FAILED, RC_FATAL, "authentication cannot be computed");
 		return;
 	}
 	n->child = propose_child(sa);
@@ -186,8 +186,8 @@ void auth_request_send(struct ike_sa *sa)
 	secret_wipe(auth, sizeof(auth));
 	if (!ok) {
 		fail_ike_sa(sa, FINISHED_OTHER, RC_INTERNAL,
-		        n->child ? "IKE_AUTH request cannot be built"
-		                 : "no memory or SPI for a Child SA");
+			n->child ? "IKE_AUTH request cannot be built"
+				 : "no memory or SPI for a Child SA");
 		return;
 	}
 	ike_sa_set_state(sa, STATE_IKE_AUTH_I);
@@ -207,7 +207,7 @@ static void reject_responder(struct ike_sa *sa, const char *why)
 	if (sealed_end(sa, &m))
 		engine_send(sa->engine, &sa->path, writer_bytes(&m.w));
 	fail_ike_sa(sa, FINISHED_AUTH_FAILED, RC_FATAL,
-	        "authentication of the responder failed: %s", why);
+		"authentication of the responder failed: %s", why);
 }
 
 static bool verify_responder(struct ike_sa *sa, const struct incoming *in)
@@ -232,7 +232,7 @@ static bool verify_responder(struct ike_sa *sa, const struct incoming *in)
 	identity_unref(sa->remote_id);
 	sa->remote_id = id;
 	if (!auth || !auth_payload_decode(auth->body, &wire_method, &value) ||
-	        wire_method != auth_wire_method(method)) {
+		wire_method != auth_wire_method(method)) {
 		reject_responder(sa, "it does not use the configured authentication method");
 		return false;
 	}
@@ -248,9 +248,9 @@ static void log_authenticated(struct ike_sa *sa)
 	char id[IDENTITY_TEXT_MAX];
 
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
-	        "initiator established IKE SA; authenticated peer using %s and %s '%s'",
-	        auth_method_text(sa->connection->remote.auth),
-	        identity_kind_name(sa->remote_id->kind), identity_text(sa->remote_id, id));
+		"initiator established IKE SA; authenticated peer using %s and %s '%s'",
+		auth_method_text(sa->connection->remote.auth),
+		identity_kind_name(sa->remote_id->kind), identity_text(sa->remote_id, id));
 }
 
 /* The IKE SA stays; its Child SA does not come to be. */
@@ -276,29 +276,29 @@ static const char *take_child(struct ike_sa *sa, struct child_sa *child, const s
 	struct traffic_selector tsi[IPSEC_SELECTORS_MAX], tsr[IPSEC_SELECTORS_MAX];
 	const struct payload *sa_payload = payload_find(&in->payloads, PAYLOAD_SA);
 	const struct payload *i = payload_find(&in->payloads, PAYLOAD_TSi),
-	                     *r = payload_find(&in->payloads, PAYLOAD_TSr);
+			     *r = payload_find(&in->payloads, PAYLOAD_TSr);
 	unsigned i_count, r_count;
 	static _Thread_local char error[160];
 
 	if (!sa_payload || !i || !r)
 		return "the response lacks a SA, TSi or TSr payload";
 	if (!sa_payload_decode(
-	            sa_payload->body, sa->engine->received, PROPOSALS_MAX, error, sizeof(error)))
+		    sa_payload->body, sa->engine->received, PROPOSALS_MAX, error, sizeof(error)))
 		return error;
 	if (!proposal_accept(sa->connection->child_proposals, sa->engine->received,
-	            sa->connection->protocol == IPSEC_AH ? PROTOCOL_AH : PROTOCOL_ESP, false,
-	            &child->chosen) ||
-	        !child->chosen.spi)
+		    sa->connection->protocol == IPSEC_AH ? PROTOCOL_AH : PROTOCOL_ESP, false,
+		    &child->chosen) ||
+		!child->chosen.spi)
 		return "the chosen proposal is none of those offered";
 	if (!ts_payload_decode(i->body, tsi, IPSEC_SELECTORS_MAX, &i_count) ||
-	        !ts_payload_decode(r->body, tsr, IPSEC_SELECTORS_MAX, &r_count))
+		!ts_payload_decode(r->body, tsr, IPSEC_SELECTORS_MAX, &r_count))
 		return "the traffic selectors are malformed";
 	if (!selectors_accept(child_local_ts(child), child->local_ts_count, tsi, i_count) ||
-	        !selectors_accept(child_remote_ts(child), child->remote_ts_count, tsr, r_count))
+		!selectors_accept(child_remote_ts(child), child->remote_ts_count, tsr, r_count))
 		return "the traffic selectors are wider than those proposed";
 	if (has_notify(&in->payloads, N_USE_TRANSPORT_MODE) != (child->mode == IPSEC_TRANSPORT))
 		return child->mode == IPSEC_TRANSPORT ? "the peer did not accept transport mode"
-		                                      : "the peer chose transport mode unasked";
+						      : "the peer chose transport mode unasked";
 	if (!child_sa_set_selectors(child, tsi, i_count, tsr, r_count))
 		return "out of memory";
 	child->out_spi = child->chosen.spi;
@@ -310,12 +310,12 @@ static void child_response(struct ike_sa *sa, const struct incoming *in)
 {
 	struct child_sa *child = sa->negotiation->child;
 	uint16_t refused =
-	        payload_find(&in->payloads, PAYLOAD_SA) ? 0 : first_error_notify(&in->payloads);
+		payload_find(&in->payloads, PAYLOAD_SA) ? 0 : first_error_notify(&in->payloads);
 	const char *name = refused ? notify_name(refused) : NULL, *wrong;
 
 	if (refused) {
 		child_sa_log(child, LOG_LINE_WARNING, RC_OK,
-		        "IKE_AUTH response rejected Child SA with %s", name ? name : "an error");
+			"IKE_AUTH response rejected Child SA with %s", name ? name : "an error");
 		end_without_child(sa, false);
 		return;
 	}
@@ -334,7 +334,7 @@ static void count_notifies(struct ike_engine *engine, const struct payload_list 
 
 	for (unsigned i = 0; i < payloads->count; i++) {
 		if (payloads->payloads[i].type == PAYLOAD_NOTIFY &&
-		        notify_payload_decode(payloads->payloads[i].body, &notify))
+			notify_payload_decode(payloads->payloads[i].body, &notify))
 			count_notify(engine, false, notify.type);
 	}
 }
@@ -345,12 +345,12 @@ static void refused_by_peer(struct ike_sa *sa, const struct incoming *in)
 	const char *name = error ? notify_name(error) : NULL;
 
 	ike_sa_log(sa, LOG_LINE_ERROR, RC_FATAL,
-	        "IKE SA authentication request rejected by peer: %s",
-	        name    ? name
-	        : error ? "unknown error"
-	                : "no AUTH payload");
+		"IKE SA authentication request rejected by peer: %s",
+		name    ? name
+		: error ? "unknown error"
+			: "no AUTH payload");
 	fail_ike_sa(sa, FINISHED_AUTH_FAILED, RC_FATAL, "encountered fatal error in state %s",
-	        ike_state_name(sa->state));
+		ike_state_name(sa->state));
 }
 
 void auth_response(struct ike_sa *sa, struct incoming *in)
@@ -360,9 +360,9 @@ void auth_response(struct ike_sa *sa, struct incoming *in)
 	if (sa->state != STATE_IKE_AUTH_I)
 		return;
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
-	        "processing IKE_AUTH response from %s containing SK{%s}",
-	        ike_endpoint_text(&in->path->remote, peer),
-	        payload_list_text(&in->payloads, list, sizeof(list)));
+		"processing IKE_AUTH response from %s containing SK{%s}",
+		ike_endpoint_text(&in->path->remote, peer),
+		payload_list_text(&in->payloads, list, sizeof(list)));
 	count_notifies(sa->engine, &in->payloads);
 	exchange_end(sa);
 	if (!payload_find(&in->payloads, PAYLOAD_AUTH)) {
@@ -392,8 +392,8 @@ static void initiator_child_installed(struct child_sa *child)
 
 	if (child->ipsec_error) {
 		child_sa_log(child, LOG_LINE_ERROR, RC_OK,
-		        "the kernel refused the Child SA: %s (errno %d)",
-		        strerror(child->ipsec_error), child->ipsec_error);
+			"the kernel refused the Child SA: %s (errno %d)",
+			strerror(child->ipsec_error), child->ipsec_error);
 		end_without_child(sa, true);
 		return;
 	}

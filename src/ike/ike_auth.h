@@ -16,17 +16,17 @@ void auth_child_installed(struct child_sa *child);
 /* Finds the SA's shared secret and computes the AUTH value of one side. False: there is none,
  * logged. */
 bool auth_compute(struct ike_sa *sa, bool of_initiator, enum auth_method method,
-        const struct identity *signer, uint8_t *out);
+	const struct identity *signer, uint8_t *out);
 /* Compares the peer's AUTH payload in constant time. */
 bool auth_verify(struct ike_sa *sa, bool of_initiator, enum auth_method method,
-        const struct identity *signer, struct bytes value);
+	const struct identity *signer, struct bytes value);
 /* Authentication Method numbers (IANA): 2 shared key, 13 NULL. */
 uint8_t auth_wire_method(enum auth_method method);
 /* "authby=secret", "authby=null" */
 const char *auth_method_text(enum auth_method method);
 /* The identity of one ID payload, or NULL with a reason. */
 struct identity *auth_take_identity(
-        const struct incoming *in, uint8_t payload_type, char *error, size_t error_size);
+	const struct incoming *in, uint8_t payload_type, char *error, size_t error_size);
 bool has_notify(const struct payload_list *payloads, uint16_t type);
 /* The first error notify, 0: none. */
 uint16_t first_error_notify(const struct payload_list *payloads);

@@ -43,8 +43,8 @@ static void refuse(struct ike_sa *sa, uint16_t notify, enum finish_reason reason
 static void refuse_authentication(struct ike_sa *sa, const char *why)
 {
 	ike_sa_log(sa, LOG_LINE_WARNING, RC_OK,
-	        "authentication failed: %s; responding to IKE_AUTH with AUTHENTICATION_FAILED",
-	        why);
+		"authentication failed: %s; responding to IKE_AUTH with AUTHENTICATION_FAILED",
+		why);
 	refuse(sa, N_AUTHENTICATION_FAILED, FINISHED_AUTH_FAILED);
 }
 
@@ -58,11 +58,11 @@ static void release_parts(struct auth_parts *parts)
 
 /* False: `error` says what is malformed. */
 static bool take_parts(
-        const struct incoming *in, struct auth_parts *parts, char *error, size_t error_size)
+	const struct incoming *in, struct auth_parts *parts, char *error, size_t error_size)
 {
 	const struct payload *auth = payload_find(&in->payloads, PAYLOAD_AUTH);
 	const struct payload *i = payload_find(&in->payloads, PAYLOAD_TSi),
-	                     *r = payload_find(&in->payloads, PAYLOAD_TSr);
+			     *r = payload_find(&in->payloads, PAYLOAD_TSr);
 
 	parts->id_i = auth_take_identity(in, PAYLOAD_IDi, error, error_size);
 	if (!parts->id_i)
@@ -77,8 +77,8 @@ static bool take_parts(
 		return false;
 	}
 	if (!payload_find(&in->payloads, PAYLOAD_SA) || !i || !r ||
-	        !ts_payload_decode(i->body, parts->tsi, IPSEC_SELECTORS_MAX, &parts->tsi_count) ||
-	        !ts_payload_decode(r->body, parts->tsr, IPSEC_SELECTORS_MAX, &parts->tsr_count)) {
+		!ts_payload_decode(i->body, parts->tsi, IPSEC_SELECTORS_MAX, &parts->tsi_count) ||
+		!ts_payload_decode(r->body, parts->tsr, IPSEC_SELECTORS_MAX, &parts->tsr_count)) {
 		snprintf(error, error_size, "SA, TSi or TSr payload is missing or malformed");
 		return false;
 	}
@@ -95,7 +95,7 @@ struct auth_judgement {
 };
 
 static bool list_allows_transform(
-        const struct proposal *p, const struct algorithm *alg, uint16_t key_bits)
+	const struct proposal *p, const struct algorithm *alg, uint16_t key_bits)
 {
 	if (!alg)
 		return true;
@@ -103,7 +103,7 @@ static bool list_allows_transform(
 		const struct transform *t = &p->transforms[i];
 
 		if (t->type == (uint8_t)alg->type && t->id == alg->id &&
-		        (alg->type != TRANSFORM_ENCR || t->key_bits == key_bits))
+			(alg->type != TRANSFORM_ENCR || t->key_bits == key_bits))
 			return true;
 	}
 	return false;
@@ -116,27 +116,27 @@ static bool allows_chosen(const struct connection *c, const struct chosen_propos
 		const struct proposal *p = &c->ike_proposals->proposals[i];
 
 		if (list_allows_transform(p, chosen->encr, chosen->encr_key_bits) &&
-		        list_allows_transform(p, chosen->prf, 0) &&
-		        list_allows_transform(p, chosen->integ, 0) &&
-		        list_allows_transform(p, chosen->ke, 0))
+			list_allows_transform(p, chosen->prf, 0) &&
+			list_allows_transform(p, chosen->integ, 0) &&
+			list_allows_transform(p, chosen->ke, 0))
 			return true;
 	}
 	return false;
 }
 
 static bool narrow(const struct ike_sa *sa, const struct connection *c,
-        const struct auth_parts *parts, struct traffic_selector *local, unsigned *local_count,
-        struct traffic_selector *remote, unsigned *remote_count)
+	const struct auth_parts *parts, struct traffic_selector *local, unsigned *local_count,
+	struct traffic_selector *remote, unsigned *remote_count)
 {
 	struct traffic_selector mine[IPSEC_SELECTORS_MAX];
 	unsigned count = end_selectors(&c->local, &sa->path.local.address, mine);
 
 	if (!selectors_narrow(
-	            mine, count, parts->tsr, parts->tsr_count, c->narrowing, local, local_count))
+		    mine, count, parts->tsr, parts->tsr_count, c->narrowing, local, local_count))
 		return false;
 	count = end_selectors(&c->remote, &sa->path.remote.address, mine);
 	return selectors_narrow(
-	        mine, count, parts->tsi, parts->tsi_count, c->narrowing, remote, remote_count);
+		mine, count, parts->tsi, parts->tsi_count, c->narrowing, remote, remote_count);
 }
 
 static bool judge_connection(const struct connection *c, void *arg)
@@ -146,8 +146,8 @@ static bool judge_connection(const struct connection *c, void *arg)
 	unsigned local_count, remote_count;
 
 	if (c->ikev1 || c->shunt != IPSEC_PROTECT || c->remote.auth == AUTH_METHOD_NEVER ||
-	        auth_wire_method(c->remote.auth) != j->parts->method ||
-	        !allows_chosen(c, &j->sa->chosen))
+		auth_wire_method(c->remote.auth) != j->parts->method ||
+		!allows_chosen(c, &j->sa->chosen))
 		return false;
 	return !j->selectors_matter ||
 	       narrow(j->sa, c, j->parts, local, &local_count, remote, &remote_count);
@@ -162,8 +162,8 @@ static struct connection *find_connection(struct ike_sa *sa, const struct auth_p
 
 	do {
 		c = catalogue_find_by_identity(sa->engine->config.catalogue,
-		        &sa->path.local.address, &sa->path.remote.address, parts->id_r, parts->id_i,
-		        judge_connection, &j);
+			&sa->path.local.address, &sa->path.remote.address, parts->id_r, parts->id_i,
+			judge_connection, &j);
 	} while (!c && j.selectors_matter && !(j.selectors_matter = false));
 	return c;
 }
@@ -172,7 +172,7 @@ static struct connection *find_connection(struct ike_sa *sa, const struct auth_p
 
 /* 0, or the notify type to refuse it with. */
 static uint16_t choose_child(
-        struct ike_sa *sa, const struct incoming *in, const struct auth_parts *parts)
+	struct ike_sa *sa, const struct incoming *in, const struct auth_parts *parts)
 {
 	const struct connection *c = sa->connection;
 	struct traffic_selector local[IPSEC_SELECTORS_MAX], remote[IPSEC_SELECTORS_MAX];
@@ -182,10 +182,10 @@ static uint16_t choose_child(
 	char error[160];
 
 	if (!sa_payload_decode(payload_find(&in->payloads, PAYLOAD_SA)->body, sa->engine->received,
-	            PROPOSALS_MAX, error, sizeof(error)) ||
-	        !proposal_choose(c->child_proposals, sa->engine->received,
-	                c->protocol == IPSEC_AH ? PROTOCOL_AH : PROTOCOL_ESP, false, 0, &chosen) ||
-	        !chosen.spi || (c->mode == IPSEC_TRANSPORT && !parts->transport))
+		    PROPOSALS_MAX, error, sizeof(error)) ||
+		!proposal_choose(c->child_proposals, sa->engine->received,
+			c->protocol == IPSEC_AH ? PROTOCOL_AH : PROTOCOL_ESP, false, 0, &chosen) ||
+		!chosen.spi || (c->mode == IPSEC_TRANSPORT && !parts->transport))
 		return N_NO_PROPOSAL_CHOSEN;
 	if (!narrow(sa, c, parts, local, &local_count, remote, &remote_count))
 		return N_TS_UNACCEPTABLE;
@@ -197,7 +197,7 @@ static uint16_t choose_child(
 	child->out_spi = chosen.spi;
 	child->udp_encapsulation = sa->encapsulate;
 	if (!child_sa_set_selectors(child, local, local_count, remote, remote_count) ||
-	        !child_sa_install(child, false)) {
+		!child_sa_install(child, false)) {
 		child_sa_free(child, FINISHED_OTHER);
 		sa->negotiation->child = NULL;
 		return N_NO_PROPOSAL_CHOSEN;
@@ -215,7 +215,7 @@ static bool build_response(struct ike_sa *sa, const uint8_t *auth, struct messag
 	sealed_response_begin(sa, m, EXCHANGE_IKE_AUTH, 1);
 	id_payload_encode(m, PAYLOAD_IDr, sa->local_id);
 	auth_payload_encode(m, auth_wire_method(sa->connection->local.auth),
-	        bytes_of(auth, sa->chosen.prf->output_len));
+		bytes_of(auth, sa->chosen.prf->output_len));
 	if (!child) {
 		add_notify(sa->engine, m, n->child_refused_with, bytes_of(NULL, 0));
 		return sealed_end(sa, m);
@@ -233,9 +233,9 @@ static void log_established(struct ike_sa *sa)
 	char id[IDENTITY_TEXT_MAX];
 
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
-	        "responder established IKE SA; authenticated peer using %s and %s '%s'",
-	        auth_method_text(sa->connection->remote.auth),
-	        identity_kind_name(sa->remote_id->kind), identity_text(sa->remote_id, id));
+		"responder established IKE SA; authenticated peer using %s and %s '%s'",
+		auth_method_text(sa->connection->remote.auth),
+		identity_kind_name(sa->remote_id->kind), identity_text(sa->remote_id, id));
 }
 
 static void send_response(struct ike_sa *sa)
@@ -246,7 +246,7 @@ static void send_response(struct ike_sa *sa)
 	struct message_writer m;
 
 	if (!auth_compute(sa, false, sa->connection->local.auth, sa->local_id, auth) ||
-	        !build_response(sa, auth, &m) || !ike_sa_established(sa)) {
+		!build_response(sa, auth, &m) || !ike_sa_established(sa)) {
 		fail_ike_sa(sa, FINISHED_OTHER, RC_INTERNAL, "IKE_AUTH response cannot be built");
 		return;
 	}
@@ -257,8 +257,8 @@ static void send_response(struct ike_sa *sa)
 		child_sa_established(n->child);
 	else
 		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK,
-		        "IKE_AUTH response refused the Child SA with %s",
-		        refusal ? refusal : "an error");
+			"IKE_AUTH response refused the Child SA with %s",
+			refusal ? refusal : "an error");
 	auth_finish(sa);
 }
 
@@ -269,8 +269,8 @@ void auth_responder_child_installed(struct child_sa *child)
 
 	if (child->ipsec_error) {
 		child_sa_log(child, LOG_LINE_ERROR, RC_OK,
-		        "the kernel refused the Child SA: %s (errno %d)",
-		        strerror(child->ipsec_error), child->ipsec_error);
+			"the kernel refused the Child SA: %s (errno %d)",
+			strerror(child->ipsec_error), child->ipsec_error);
 		child_sa_free(child, FINISHED_OTHER);
 		n->child = NULL;
 		n->child_refused_with = N_NO_PROPOSAL_CHOSEN;
@@ -289,7 +289,7 @@ static void switch_connection(struct ike_sa *sa, struct connection *c)
 		return;
 	if (sa->connection->serial != c->serial)
 		ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "switched to \"%s\" %s", c->name,
-		        ip_text(&sa->path.remote.address, peer));
+			ip_text(&sa->path.remote.address, peer));
 	ike_sa_set_connection(sa, c);
 }
 
@@ -309,8 +309,8 @@ static void authenticate(struct ike_sa *sa, struct incoming *in, struct auth_par
 
 	if (!c) {
 		snprintf(why, sizeof(why),
-		        "no connection for peer '%s' with this authentication method",
-		        identity_text(parts->id_i, text));
+			"no connection for peer '%s' with this authentication method",
+			identity_text(parts->id_i, text));
 		refuse_authentication(sa, why);
 		return;
 	}
@@ -318,10 +318,10 @@ static void authenticate(struct ike_sa *sa, struct incoming *in, struct auth_par
 	connection_unref(c);
 	sa->remote_id = identity_ref(parts->id_i);
 	sa->local_id = identity_ref(
-	        c->local.id->kind == ID_ANY && parts->id_r ? parts->id_r : c->local.id);
+		c->local.id->kind == ID_ANY && parts->id_r ? parts->id_r : c->local.id);
 	if (!auth_verify(sa, true, c->remote.auth, parts->id_i, parts->auth)) {
 		snprintf(why, sizeof(why), "AUTH payload of peer '%s' is wrong",
-		        identity_text(parts->id_i, text));
+			identity_text(parts->id_i, text));
 		refuse_authentication(sa, why);
 		return;
 	}
@@ -341,9 +341,9 @@ void auth_request(struct ike_sa *sa, struct incoming *in)
 	char peer[IP_RANGE_TEXT_MAX], list[300], error[160];
 
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
-	        "processing IKE_AUTH request from %s containing SK{%s}",
-	        ike_endpoint_text(&in->path->remote, peer),
-	        payload_list_text(&in->payloads, list, sizeof(list)));
+		"processing IKE_AUTH request from %s containing SK{%s}",
+		ike_endpoint_text(&in->path->remote, peer),
+		payload_list_text(&in->payloads, list, sizeof(list)));
 	if (!take_parts(in, &parts, error, sizeof(error))) {
 		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK, "IKE_AUTH request refused: %s", error);
 		refuse(sa, N_INVALID_SYNTAX, FINISHED_OTHER);

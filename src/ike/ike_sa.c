@@ -14,25 +14,25 @@
 #define CROSSING_MS 10000
 
 static const char *const state_names[IKE_STATES] = {
-        [STATE_UNSECURED_R] = "UNSECURED_R",
-        [STATE_IKE_SA_INIT_I0] = "IKE_SA_INIT_I0",
-        [STATE_IKE_SA_INIT_I] = "IKE_SA_INIT_I",
-        [STATE_IKE_SA_INIT_R] = "IKE_SA_INIT_R",
-        [STATE_IKE_SA_INIT_IR] = "IKE_SA_INIT_IR",
-        [STATE_IKE_AUTH_I] = "IKE_AUTH_I",
-        [STATE_ESTABLISHED_IKE_SA] = "ESTABLISHED_IKE_SA",
-        [STATE_ZOMBIE] = "ZOMBIE",
+	[STATE_UNSECURED_R] = "UNSECURED_R",
+	[STATE_IKE_SA_INIT_I0] = "IKE_SA_INIT_I0",
+	[STATE_IKE_SA_INIT_I] = "IKE_SA_INIT_I",
+	[STATE_IKE_SA_INIT_R] = "IKE_SA_INIT_R",
+	[STATE_IKE_SA_INIT_IR] = "IKE_SA_INIT_IR",
+	[STATE_IKE_AUTH_I] = "IKE_AUTH_I",
+	[STATE_ESTABLISHED_IKE_SA] = "ESTABLISHED_IKE_SA",
+	[STATE_ZOMBIE] = "ZOMBIE",
 };
 
 static const char *const state_stories[IKE_STATES] = {
-        [STATE_UNSECURED_R] = "larval unsecured IKE SA responder",
-        [STATE_IKE_SA_INIT_I0] = "waiting for KE to finish",
-        [STATE_IKE_SA_INIT_I] = "sent IKE_SA_INIT request",
-        [STATE_IKE_SA_INIT_R] = "sent IKE_SA_INIT response",
-        [STATE_IKE_SA_INIT_IR] = "processed IKE_SA_INIT response",
-        [STATE_IKE_AUTH_I] = "sent IKE_AUTH request",
-        [STATE_ESTABLISHED_IKE_SA] = "established IKE SA",
-        [STATE_ZOMBIE] = "deleted state",
+	[STATE_UNSECURED_R] = "larval unsecured IKE SA responder",
+	[STATE_IKE_SA_INIT_I0] = "waiting for KE to finish",
+	[STATE_IKE_SA_INIT_I] = "sent IKE_SA_INIT request",
+	[STATE_IKE_SA_INIT_R] = "sent IKE_SA_INIT response",
+	[STATE_IKE_SA_INIT_IR] = "processed IKE_SA_INIT response",
+	[STATE_IKE_AUTH_I] = "sent IKE_AUTH request",
+	[STATE_ESTABLISHED_IKE_SA] = "established IKE SA",
+	[STATE_ZOMBIE] = "deleted state",
 };
 
 const char *ike_state_name(enum ike_state state)
@@ -73,7 +73,7 @@ static size_t state_gauge(const struct ike_sa *sa)
 		return COUNT_STATES_OPEN;
 	case STATE_ESTABLISHED_IKE_SA:
 		return sa->remote_id && sa->remote_id->kind == ID_NULL ? COUNT_STATES_ANONYMOUS
-		                                                       : COUNT_STATES_AUTHENTICATED;
+								       : COUNT_STATES_AUTHENTICATED;
 	default:
 		return 0;
 	}
@@ -112,7 +112,7 @@ static uint64_t choose_spi(struct ike_engine *engine)
 	do {
 		engine->host->random(engine->host, &spi, sizeof(spi));
 	} while (
-	        !spi || !engine->host->owns_spi(engine->host, spi) || engine_find_spi(engine, spi));
+		!spi || !engine->host->owns_spi(engine->host, spi) || engine_find_spi(engine, spi));
 	return spi;
 }
 
@@ -182,7 +182,7 @@ void ike_sa_set_connection(struct ike_sa *sa, struct connection *c)
 	connection_unref(sa->connection);
 	sa->connection = connection_ref(c);
 	sa->in_connection_table =
-	        table_insert(engine->by_connection, &sa->by_connection, table_hash_u64(c->serial));
+		table_insert(engine->by_connection, &sa->by_connection, table_hash_u64(c->serial));
 	if (connection_is_template(c))
 		sa->instance = __atomic_add_fetch(&c->instances, 1, __ATOMIC_RELAXED);
 }
@@ -212,13 +212,13 @@ static void replace_older(struct ike_sa *sa)
 
 	for (; node; node = next) {
 		struct ike_sa *old =
-		        (struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_identity));
+			(struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_identity));
 
 		next = table_next(node);
 		if (!makes_way(old, sa, now))
 			continue;
 		ike_sa_log(old, LOG_LINE_INFO, RC_OK, "superseded by IKE SA #%llu of the same peer",
-		        (unsigned long long)sa->serial);
+			(unsigned long long)sa->serial);
 		old->keep_up = false;
 		ike_sa_delete(old, FINISHED_SUPERSEDED);
 	}
@@ -230,7 +230,7 @@ bool ike_sa_established(struct ike_sa *sa)
 	uint64_t now = engine_now(engine);
 
 	if (!table_insert(engine->by_identity, &sa->by_identity,
-	            identity_pair_hash(sa->local_id, sa->remote_id)))
+		    identity_pair_hash(sa->local_id, sa->remote_id)))
 		return false;
 	sa->in_identity_table = true;
 	sa->established_ms = sa->last_heard_ms = now;
@@ -250,52 +250,52 @@ void ike_sa_supersede_older(struct ike_sa *sa)
 		return;
 	replace_older(sa);
 	engine->host->established(
-	        engine->host, sa->local_id, sa->remote_id, sa->connection->serial, sa->serial);
+		engine->host, sa->local_id, sa->remote_id, sa->connection->serial, sa->serial);
 }
 
 void ike_sa_initial_contact(struct ike_sa *sa)
 {
 	struct ike_engine *engine = sa->engine;
 	struct table_node *node = table_first(engine->by_identity,
-	                          identity_pair_hash(sa->local_id, sa->remote_id)),
-	                  *next;
+				  identity_pair_hash(sa->local_id, sa->remote_id)),
+			  *next;
 
 	for (; node; node = next) {
 		struct ike_sa *old =
-		        (struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_identity));
+			(struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_identity));
 
 		next = table_next(node);
 		if (old == sa || !identity_equal(old->local_id, sa->local_id) ||
-		        !identity_equal(old->remote_id, sa->remote_id))
+			!identity_equal(old->remote_id, sa->remote_id))
 			continue;
 		ike_sa_log(old, LOG_LINE_INFO, RC_OK,
-		        "deleting IKE SA: its peer has made initial contact as #%llu",
-		        (unsigned long long)sa->serial);
+			"deleting IKE SA: its peer has made initial contact as #%llu",
+			(unsigned long long)sa->serial);
 		ike_sa_free(old, FINISHED_SUPERSEDED);
 	}
 }
 
 void ike_engine_superseded(struct ike_engine *engine, const struct identity *local,
-        const struct identity *remote, uint64_t connection_serial, uint64_t ike_serial)
+	const struct identity *remote, uint64_t connection_serial, uint64_t ike_serial)
 {
 	struct table_node *node = table_first(
-	                          engine->by_identity, identity_pair_hash(local, remote)),
-	                  *next;
+				  engine->by_identity, identity_pair_hash(local, remote)),
+			  *next;
 
 	for (; node; node = next) {
 		struct ike_sa *old =
-		        (struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_identity));
+			(struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_identity));
 
 		next = table_next(node);
 		if (old->state != STATE_ESTABLISHED_IKE_SA || old->serial > ike_serial ||
-		        old->connection->serial != connection_serial ||
-		        !identity_equal(old->local_id, local) ||
-		        !identity_equal(old->remote_id, remote))
+			old->connection->serial != connection_serial ||
+			!identity_equal(old->local_id, local) ||
+			!identity_equal(old->remote_id, remote))
 			continue;
 		if (engine_now(engine) - old->established_ms <= CROSSING_MS)
 			continue;
 		ike_sa_log(old, LOG_LINE_INFO, RC_OK, "superseded by IKE SA #%llu of the same peer",
-		        (unsigned long long)ike_serial);
+			(unsigned long long)ike_serial);
 		old->keep_up = false;
 		ike_sa_delete(old, FINISHED_SUPERSEDED);
 	}

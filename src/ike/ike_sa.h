@@ -21,7 +21,7 @@ enum ike_state {
 	STATE_IKE_AUTH_I,
 	STATE_ESTABLISHED_IKE_SA,
 	STATE_ZOMBIE, /* on its way out: a Delete is under way, or a last response is kept for
-	                 retransmissions */
+			 retransmissions */
 	IKE_STATES
 };
 
@@ -143,7 +143,7 @@ struct ike_sa {
 	uint64_t replaces; /* serial of the IKE SA that goes when this one is established */
 	/* deadlines and times, host milliseconds; 0: none */
 	uint64_t established_ms, last_heard_ms, replace_at, expire_at, liveness_at, keepalive_at,
-	        linger_until;
+		linger_until;
 	uint32_t child_life_s;
 };
 
@@ -201,15 +201,15 @@ const char *child_state_name(enum child_state state);
 
 /* Log lines with the SA's prefix, `"name"[N] PEER #S: `, also to the watcher. */
 void ike_sa_log(struct ike_sa *sa, enum log_severity severity, enum ike_rc code, const char *format,
-        ...) __attribute__((format(printf, 4, 5)));
+	...) __attribute__((format(printf, 4, 5)));
 void child_sa_log(struct child_sa *child, enum log_severity severity, enum ike_rc code,
-        const char *format, ...) __attribute__((format(printf, 4, 5)));
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* `"name"[N] PEER: ` */
 void connection_log(struct ike_engine *engine, const struct connection *c, ike_watcher watcher,
-        enum log_severity severity, enum ike_rc code, const char *format, ...)
-        __attribute__((format(printf, 6, 7)));
+	enum log_severity severity, enum ike_rc code, const char *format, ...)
+	__attribute__((format(printf, 6, 7)));
 /* `packet from IP:PORT: `; at most so many a second that a stranger cannot fill the log. */
 void packet_log(struct ike_engine *engine, const struct ike_path *path, const char *format, ...)
-        __attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 
 #endif

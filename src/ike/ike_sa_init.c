@@ -66,7 +66,7 @@ const char *ike_endpoint_text(const struct ip_endpoint *e, char out[IP_RANGE_TEX
 
 	ip_text(&e->address, address);
 	snprintf(out, IP_RANGE_TEXT_MAX,
-	        e->address.family == AF_INET6 ? "[%s]:UDP/%u" : "%s:UDP/%u", address, e->port);
+		e->address.family == AF_INET6 ? "[%s]:UDP/%u" : "%s:UDP/%u", address, e->port);
 	return out;
 }
 
@@ -92,13 +92,13 @@ void init_begin(struct ike_sa *sa)
 	n->group = proposal_list_first_ke(sa->connection->ike_proposals);
 	if (!n->group) {
 		fail_ike_sa(sa, FINISHED_OTHER, RC_INTERNAL,
-		        "no key exchange method in the IKE proposals");
+			"no key exchange method in the IKE proposals");
 		return;
 	}
 	n->ni_len = NONCE_OURS;
 	sa->engine->host->random(sa->engine->host, n->ni, n->ni_len);
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "initiating IKEv2 connection to %s using UDP",
-	        ip_text(&sa->path.remote.address, peer));
+		ip_text(&sa->path.remote.address, peer));
 	generate_key(sa);
 }
 
@@ -113,7 +113,7 @@ static bool build_request(struct ike_sa *sa, struct bytes public_value, struct m
 	ke_payload_encode(m, n->group->id, public_value);
 	nonce_payload_encode(m, bytes_of(n->ni, n->ni_len));
 	nat_detection_encode(sa->engine, m, sa->spi_i, 0, &sa->path,
-	        sa->connection->encapsulation == CHOICE_YES);
+		sa->connection->encapsulation == CHOICE_YES);
 	return message_end(m);
 }
 
@@ -125,8 +125,8 @@ static void send_request(struct ike_sa *sa, struct bytes public_value)
 
 	sa->next_request_id = 0; /* also when it is sent again with a cookie or another group */
 	if (!build_request(sa, public_value, &m) ||
-	        !init_keep_message(&n->message_i, &n->message_i_len, writer_bytes(&m.w)) ||
-	        !exchange_start(sa, FOR_INIT, EXCHANGE_IKE_SA_INIT, writer_bytes(&m.w))) {
+		!init_keep_message(&n->message_i, &n->message_i_len, writer_bytes(&m.w)) ||
+		!exchange_start(sa, FOR_INIT, EXCHANGE_IKE_SA_INIT, writer_bytes(&m.w))) {
 		fail_ike_sa(sa, FINISHED_OTHER, RC_INTERNAL, "IKE_SA_INIT request cannot be built");
 		return;
 	}
@@ -148,10 +148,10 @@ static struct bytes sent_public_value(const struct negotiation *n)
 	uint16_t group;
 
 	if (!ike_header_decode(bytes_of(n->message_i, n->message_i_len), &header) ||
-	        payload_chain_decode(header.next_payload,
-	                bytes_of(n->message_i + IKE_HEADER_LEN, n->message_i_len - IKE_HEADER_LEN),
-	                &payloads, error, sizeof(error)) != CHAIN_OK ||
-	        !ke_payload_decode(payload_find(&payloads, PAYLOAD_KE)->body, &group, &value))
+		payload_chain_decode(header.next_payload,
+			bytes_of(n->message_i + IKE_HEADER_LEN, n->message_i_len - IKE_HEADER_LEN),
+			&payloads, error, sizeof(error)) != CHAIN_OK ||
+		!ke_payload_decode(payload_find(&payloads, PAYLOAD_KE)->body, &group, &value))
 		value.len = 0;
 	return value;
 }
@@ -180,8 +180,8 @@ static void follow_cookie(struct ike_sa *sa, struct bytes cookie)
 	n->cookie_len = cookie.len;
 	memcpy(public_value, value.data, value.len); /* what it lies in is about to be replaced */
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
-	        "received anti-DDOS COOKIE response, resending IKE_SA_INIT request with COOKIE "
-	        "payload");
+		"received anti-DDOS COOKIE response, resending IKE_SA_INIT request with COOKIE "
+		"payload");
 	exchange_end(sa);
 	send_request(sa, bytes_of(public_value, value.len));
 }
@@ -203,23 +203,23 @@ static void follow_invalid_ke(struct ike_sa *sa, struct bytes data)
 	const struct algorithm *group = algorithm_by_id(TRANSFORM_KE, wanted);
 
 	if (!reader_done(&r) || !group ||
-	        !proposal_list_has_ke(sa->connection->ike_proposals, wanted) ||
-	        group_was_tried(n, wanted)) {
+		!proposal_list_has_ke(sa->connection->ike_proposals, wanted) ||
+		group_was_tried(n, wanted)) {
 		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK,
-		        "ignoring unauthenticated INVALID_KE_PAYLOAD response: it suggests %s, "
-		        "which %s",
-		        group ? group->name : "an unknown method",
-		        group && group_was_tried(n, wanted) ? "was tried" : "was not offered");
+			"ignoring unauthenticated INVALID_KE_PAYLOAD response: it suggests %s, "
+			"which %s",
+			group ? group->name : "an unknown method",
+			group && group_was_tried(n, wanted) ? "was tried" : "was not offered");
 		return;
 	}
 	if (!another_round(sa))
 		return;
 	count_invalid_ke(sa->engine, false, n->group->id, wanted);
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
-	        "received unauthenticated INVALID_KE_PAYLOAD response to Key Exchange Method (DH) "
-	        "%s; "
-	        "resending with suggested %s",
-	        n->group->name, group->name);
+		"received unauthenticated INVALID_KE_PAYLOAD response to Key Exchange Method (DH) "
+		"%s; "
+		"resending with suggested %s",
+		n->group->name, group->name);
 	if (n->tried_group_count < sizeof(n->tried_groups) / sizeof(n->tried_groups[0]))
 		n->tried_groups[n->tried_group_count++] = n->group->id;
 	n->group = group;
@@ -235,9 +235,9 @@ static void note_refusal(struct ike_sa *sa, uint16_t type)
 	const char *name = notify_name(type);
 
 	ike_sa_log(sa, LOG_LINE_WARNING, RC_OK,
-	        "received unauthenticated %s response to IKE_SA_INIT request; waiting for a better "
-	        "one",
-	        name ? name : "error");
+		"received unauthenticated %s response to IKE_SA_INIT request; waiting for a better "
+		"one",
+		name ? name : "error");
 	if (!n->refused_with) {
 		n->refused_with = type;
 		n->give_up_at = engine_now(sa->engine) + REFUSAL_PATIENCE_MS;
@@ -309,17 +309,17 @@ void init_response(struct ike_sa *sa, struct incoming *in)
 		return;
 	}
 	if (!sa_payload_decode(
-	            sa_payload->body, engine->received, PROPOSALS_MAX, error, sizeof(error))) {
+		    sa_payload->body, engine->received, PROPOSALS_MAX, error, sizeof(error))) {
 		ignore_response(sa, error);
 		return;
 	}
 	if (!proposal_accept(sa->connection->ike_proposals, engine->received, PROTOCOL_IKE, true,
-	            &sa->chosen)) {
+		    &sa->chosen)) {
 		ignore_response(sa, "its proposal is none of those offered");
 		return;
 	}
 	if (!ke_payload_decode(ke_payload->body, &group, &value) || group != n->group->id ||
-	        sa->chosen.ke != n->group) {
+		sa->chosen.ke != n->group) {
 		ignore_response(sa, "its key exchange method is not the one that was sent");
 		return;
 	}
@@ -329,22 +329,22 @@ void init_response(struct ike_sa *sa, struct incoming *in)
 	}
 	job = crypto_job_new(CRYPTO_KE_DERIVE, n->group, value);
 	if (!job || !init_keep_message(
-	                    &n->message_r, &n->message_r_len, bytes_of(in->message, in->len))) {
+			    &n->message_r, &n->message_r_len, bytes_of(in->message, in->len))) {
 		crypto_job_free(job);
 		ignore_response(sa, "out of memory");
 		return;
 	}
 	sa->spi_r = in->header.spi_r;
 	nat_detection_judge(engine, &in->payloads, sa->spi_i, sa->spi_r, in->path, &sa->behind_nat,
-	        &sa->peer_behind_nat);
+		&sa->peer_behind_nat);
 	job->private_key = n->private_key;
 	n->private_key = (struct secret){0};
 	n->give_up_at = 0; /* a refusal that came before was forged, or overtaken */
 	exchange_end(sa);
 	ike_sa_set_state(sa, STATE_IKE_SA_INIT_IR);
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
-	        "processed IKE_SA_INIT response from %s {%s}, initiating IKE_AUTH",
-	        ike_endpoint_text(&in->path->remote, peer), chosen_ike_text(&sa->chosen, text));
+		"processed IKE_SA_INIT response from %s {%s}, initiating IKE_AUTH",
+		ike_endpoint_text(&in->path->remote, peer), chosen_ike_text(&sa->chosen, text));
 	submit_or_wait(sa, job);
 	ike_sa_schedule(sa);
 }
@@ -362,7 +362,7 @@ static void secret_derived(struct ike_sa *sa, struct crypto_job *job)
 {
 	if (!keymat_ike(sa, secret_bytes(&job->shared))) {
 		fail_ike_sa(
-		        sa, FINISHED_CRYPTO_FAILED, RC_CRYPTO_FAILED, "deriving the keys failed");
+			sa, FINISHED_CRYPTO_FAILED, RC_CRYPTO_FAILED, "deriving the keys failed");
 		return;
 	}
 	if (sa->behind_nat || sa->peer_behind_nat || sa->connection->encapsulation == CHOICE_YES) {
@@ -383,9 +383,9 @@ void init_job_done(struct ike_sa *sa, struct crypto_job *job)
 		init_responder_job_done(sa, job);
 	} else if (job->result != CRYPTO_JOB_OK) {
 		fail_ike_sa(sa, FINISHED_CRYPTO_FAILED, RC_CRYPTO_FAILED, "%s %s", n->group->name,
-		        job->result == CRYPTO_JOB_BAD_PEER_VALUE
-		                ? "public value of the peer is invalid"
-		                : "computation failed");
+			job->result == CRYPTO_JOB_BAD_PEER_VALUE
+				? "public value of the peer is invalid"
+				: "computation failed");
 	} else if (sa->state == STATE_IKE_SA_INIT_I0) {
 		key_generated(sa, job);
 	} else {

@@ -41,19 +41,19 @@ static uint64_t request_hash(struct ike_engine *engine, const struct incoming *i
 /* The half-open SA that this very request began: same initiator, same bytes (RFC 7296,
  * section 2.1). */
 static struct ike_sa *find_by_request(
-        struct ike_engine *engine, const struct incoming *in, uint64_t hash, uint64_t digest)
+	struct ike_engine *engine, const struct incoming *in, uint64_t hash, uint64_t digest)
 {
 	struct table_node *node = table_first(engine->requests, hash);
 
 	for (; node; node = table_next(node)) {
 		struct negotiation *n =
-		        (struct negotiation *)((char *)node -
-		                               offsetof(struct negotiation, by_request));
+			(struct negotiation *)((char *)node -
+					       offsetof(struct negotiation, by_request));
 		struct ike_sa *sa = n->ike_sa;
 
 		if (sa->spi_i == in->header.spi_i && n->message_i_len == in->len &&
-		        sa->last_request_digest == digest &&
-		        ip_endpoint_equal(&sa->path.remote, &in->path->remote))
+			sa->last_request_digest == digest &&
+			ip_endpoint_equal(&sa->path.remote, &in->path->remote))
 			return sa;
 	}
 	return NULL;
@@ -62,7 +62,7 @@ static struct ike_sa *find_by_request(
 /* ---- taking a request apart ---------------------------------------------------------- */
 
 static void refuse(
-        struct ike_engine *engine, const struct incoming *in, uint16_t notify, struct bytes data)
+	struct ike_engine *engine, const struct incoming *in, uint16_t notify, struct bytes data)
 {
 	if (rate_limit_pass(&engine->stray_limit, engine_now(engine)))
 		stray_notify(engine, in->path, &in->header, notify, data);
@@ -91,7 +91,7 @@ static void find_cookie(struct ike_engine *engine, const struct incoming *in, st
 }
 
 static bool take_apart(
-        struct ike_engine *engine, const struct incoming *in, struct init_parts *parts)
+	struct ike_engine *engine, const struct incoming *in, struct init_parts *parts)
 {
 	const struct payload *sa = payload_find(&in->payloads, PAYLOAD_SA);
 	const struct payload *ke = payload_find(&in->payloads, PAYLOAD_KE);
@@ -101,9 +101,9 @@ static bool take_apart(
 	*parts = (struct init_parts){0};
 	if (!sa || !ke || !nonce) {
 		refuse_malformed(engine, in,
-		        !sa   ? "no SA payload"
-		        : !ke ? "no KE payload"
-		              : "no nonce");
+			!sa   ? "no SA payload"
+			: !ke ? "no KE payload"
+			      : "no nonce");
 		return false;
 	}
 	if (!sa_payload_decode(sa->body, engine->received, PROPOSALS_MAX, error, sizeof(error))) {
@@ -111,7 +111,7 @@ static bool take_apart(
 		return false;
 	}
 	if (!ke_payload_decode(ke->body, &parts->group, &parts->ke) ||
-	        !nonce_payload_decode(nonce->body, &parts->nonce)) {
+		!nonce_payload_decode(nonce->body, &parts->nonce)) {
 		refuse_malformed(engine, in, "bad KE payload or nonce");
 		return false;
 	}
@@ -123,7 +123,7 @@ static bool take_apart(
 
 /* False: it was answered with a cookie, or has brought a bad one. */
 static bool pass_cookie(
-        struct ike_engine *engine, const struct incoming *in, const struct init_parts *parts)
+	struct ike_engine *engine, const struct incoming *in, const struct init_parts *parts)
 {
 	uint8_t cookie[COOKIE_LEN];
 
@@ -169,15 +169,15 @@ static bool judge_proposals(const struct connection *c, void *arg)
 		return false;
 	j->any = true;
 	return proposal_choose(
-	        c->ike_proposals, j->received, PROTOCOL_IKE, true, j->group, &j->chosen);
+		c->ike_proposals, j->received, PROTOCOL_IKE, true, j->group, &j->chosen);
 }
 
 static struct connection *find_connection(struct ike_engine *engine, const struct incoming *in,
-        const struct init_parts *parts, struct chosen_proposal *chosen)
+	const struct init_parts *parts, struct chosen_proposal *chosen)
 {
 	struct init_judgement j = {.received = engine->received, .group = parts->group};
 	struct connection *c = catalogue_find_by_hosts(engine->config.catalogue,
-	        &in->path->local.address, &in->path->remote.address, judge_proposals, &j);
+		&in->path->local.address, &in->path->remote.address, judge_proposals, &j);
 
 	*chosen = j.chosen;
 	if (c)
@@ -185,18 +185,18 @@ static struct connection *find_connection(struct ike_engine *engine, const struc
 	if (!j.any) {
 		engine_count(engine, COUNT_NO_CONNECTION);
 		packet_log(engine, in->path,
-		        "IKE_SA_INIT request refused: no connection has been authorized for these "
-		        "hosts");
+			"IKE_SA_INIT request refused: no connection has been authorized for these "
+			"hosts");
 	} else {
 		packet_log(engine, in->path,
-		        "IKE_SA_INIT request refused: none of its proposals is allowed");
+			"IKE_SA_INIT request refused: none of its proposals is allowed");
 	}
 	refuse(engine, in, N_NO_PROPOSAL_CHOSEN, bytes_of(NULL, 0));
 	return NULL;
 }
 
 static void refuse_group(struct ike_engine *engine, const struct incoming *in, uint16_t sent,
-        const struct algorithm *wanted)
+	const struct algorithm *wanted)
 {
 	uint8_t data[2];
 	struct writer w = writer_of(data, sizeof(data));
@@ -204,15 +204,15 @@ static void refuse_group(struct ike_engine *engine, const struct incoming *in, u
 	write_u16(&w, wanted->id);
 	count_invalid_ke(engine, true, sent, wanted->id);
 	packet_log(engine, in->path,
-	        "IKE_SA_INIT request: KE payload is not of the chosen method; asking for %s",
-	        wanted->name);
+		"IKE_SA_INIT request: KE payload is not of the chosen method; asking for %s",
+		wanted->name);
 	refuse(engine, in, N_INVALID_KE_PAYLOAD, bytes_of(data, sizeof(data)));
 }
 
 /* ---- beginning ------------------------------------------------------------------------- */
 
 static bool begin_negotiation(struct ike_sa *sa, const struct incoming *in,
-        const struct init_parts *parts, uint64_t hash, uint64_t digest)
+	const struct init_parts *parts, uint64_t hash, uint64_t digest)
 {
 	struct negotiation *n = sa->negotiation;
 	struct ike_engine *engine = sa->engine;
@@ -227,17 +227,17 @@ static bool begin_negotiation(struct ike_sa *sa, const struct incoming *in,
 	n->give_up_at = n->started_ms + HALF_OPEN_MS;
 	n->in_requests = table_insert(engine->requests, &n->by_request, hash);
 	if (!n->in_requests || !init_keep_message(&n->message_i, &n->message_i_len,
-	                               bytes_of(in->message, in->len)))
+				       bytes_of(in->message, in->len)))
 		return false;
 	nat_detection_judge(engine, &in->payloads, sa->spi_i, 0, in->path, &sa->behind_nat,
-	        &sa->peer_behind_nat);
+		&sa->peer_behind_nat);
 	job = crypto_job_new(CRYPTO_KE_BOTH, n->group, parts->ke);
 	return job && init_submit(sa, job);
 }
 
 static void begin(struct ike_engine *engine, const struct incoming *in,
-        const struct init_parts *parts, struct connection *c, const struct chosen_proposal *chosen,
-        uint64_t hash, uint64_t digest)
+	const struct init_parts *parts, struct connection *c, const struct chosen_proposal *chosen,
+	uint64_t hash, uint64_t digest)
 {
 	struct ike_sa *sa = ike_sa_new(engine, false, in->path);
 
@@ -269,12 +269,12 @@ void init_request(struct ike_engine *engine, struct incoming *in)
 		if (known->response) {
 			engine_count(engine, COUNT_RESPONSES_RESENT);
 			engine_send(engine, &known->path,
-			        bytes_of(known->response, known->response_len));
+				bytes_of(known->response, known->response_len));
 		}
 		return;
 	}
 	if (!engine->listening || !has_room(engine) || !take_apart(engine, in, &parts) ||
-	        !pass_cookie(engine, in, &parts))
+		!pass_cookie(engine, in, &parts))
 		return;
 	c = find_connection(engine, in, &parts, &chosen);
 	if (!c)
@@ -297,7 +297,7 @@ static bool build_response(struct ike_sa *sa, struct bytes public_value, struct 
 	ke_payload_encode(m, n->group->id, public_value);
 	nonce_payload_encode(m, bytes_of(n->nr, n->nr_len));
 	nat_detection_encode(sa->engine, m, sa->spi_i, sa->spi_r, &sa->path,
-	        sa->connection->encapsulation == CHOICE_YES);
+		sa->connection->encapsulation == CHOICE_YES);
 	return message_end(m);
 }
 
@@ -306,7 +306,7 @@ static void refuse_public_value(struct ike_sa *sa)
 	struct message_writer m;
 
 	ike_sa_log(sa, LOG_LINE_WARNING, RC_OK, "%s public value of the peer is invalid",
-	        sa->negotiation->group->name);
+		sa->negotiation->group->name);
 	response_begin(sa, &m, EXCHANGE_IKE_SA_INIT, 0);
 	add_notify(sa->engine, &m, N_INVALID_SYNTAX, bytes_of(NULL, 0));
 	if (message_end(&m))
@@ -325,10 +325,10 @@ void init_responder_job_done(struct ike_sa *sa, struct crypto_job *job)
 		return;
 	}
 	if (job->result != CRYPTO_JOB_OK || !keymat_ike(sa, secret_bytes(&job->shared)) ||
-	        !build_response(sa, bytes_of(job->public_value, job->public_len), &m) ||
-	        !init_keep_message(&n->message_r, &n->message_r_len, writer_bytes(&m.w))) {
+		!build_response(sa, bytes_of(job->public_value, job->public_len), &m) ||
+		!init_keep_message(&n->message_r, &n->message_r_len, writer_bytes(&m.w))) {
 		fail_ike_sa(
-		        sa, FINISHED_CRYPTO_FAILED, RC_CRYPTO_FAILED, "deriving the keys failed");
+			sa, FINISHED_CRYPTO_FAILED, RC_CRYPTO_FAILED, "deriving the keys failed");
 		return;
 	}
 	if (sa->behind_nat || sa->peer_behind_nat || sa->connection->encapsulation == CHOICE_YES)
@@ -336,5 +336,5 @@ void init_responder_job_done(struct ike_sa *sa, struct crypto_job *job)
 	ike_sa_set_state(sa, STATE_IKE_SA_INIT_R);
 	response_send(sa, writer_bytes(&m.w));
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "sent IKE_SA_INIT response {%s}",
-	        chosen_ike_text(&sa->chosen, text));
+		chosen_ike_text(&sa->chosen, text));
 }

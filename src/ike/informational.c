@@ -29,7 +29,7 @@ static struct child_sa *find_by_out_spi(struct ike_sa *sa, uint32_t spi)
 }
 
 static void delete_children(
-        struct ike_sa *sa, const struct delete_payload *del, struct deletions *out)
+	struct ike_sa *sa, const struct delete_payload *del, struct deletions *out)
 {
 	for (unsigned i = 0; i < del->spi_count && out->count < DELETED_MAX; i++) {
 		struct child_sa *child = find_by_out_spi(sa, delete_payload_spi(del, i));
@@ -40,7 +40,7 @@ static void delete_children(
 		if (child->state != CHILD_DELETING)
 			out->in_spis[out->count++] = child->in_spi;
 		child_sa_log(child, LOG_LINE_INFO, RC_OK, "peer deleted Child SA <0x%08x",
-		        child->in_spi);
+			child->in_spi);
 		child_sa_free(child, FINISHED_DELETED);
 	}
 }
@@ -51,7 +51,7 @@ static void log_error(struct ike_sa *sa, uint16_t type)
 
 	if (NOTIFY_IS_ERROR(type))
 		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK, "peer reports %s",
-		        name ? name : "an unknown error");
+			name ? name : "an unknown error");
 }
 
 static void read_payloads(struct ike_sa *sa, const struct incoming *in, struct deletions *out)
@@ -94,7 +94,7 @@ static void deleted_by_peer(struct ike_sa *sa)
 
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "peer deleted the IKE SA");
 	if (sa->keep_up && sa->connection && !engine->shutting_down &&
-	        sa->state == STATE_ESTABLISHED_IKE_SA)
+		sa->state == STATE_ESTABLISHED_IKE_SA)
 		revive = connection_ref(sa->connection);
 	exchange_end(sa); /* a Delete of ours that crossed is answered by theirs */
 	while (sa->children)

@@ -19,10 +19,10 @@ struct key_lengths {
 static struct key_lengths key_lengths(const struct chosen_proposal *chosen)
 {
 	return (struct key_lengths){
-	        .d = chosen->prf->key_len,
-	        .a = chosen->integ ? chosen->integ->key_len : 0,
-	        .e = algorithm_encr_keymat_len(chosen->encr, chosen->encr_key_bits),
-	        .p = chosen->prf->key_len,
+		.d = chosen->prf->key_len,
+		.a = chosen->integ ? chosen->integ->key_len : 0,
+		.e = algorithm_encr_keymat_len(chosen->encr, chosen->encr_key_bits),
+		.p = chosen->prf->key_len,
 	};
 }
 
@@ -65,7 +65,7 @@ bool keymat_ike(struct ike_sa *sa, struct bytes shared)
 	size_t kept = len.d + 2 * len.a + 2 * len.e, all = kept + 2 * len.p;
 	uint8_t seed[PRF_OUTPUT_MAX], spis[16], block[IKE_KEYS_MAX + 2 * PRF_OUTPUT_MAX];
 	struct bytes parts[] = {bytes_of(n->ni, n->ni_len), bytes_of(n->nr, n->nr_len),
-	        bytes_of(spis, sizeof(spis))};
+		bytes_of(spis, sizeof(spis))};
 	bool ok;
 
 	if (all > sizeof(block) || len.p > sizeof(n->sk_pi))
@@ -74,7 +74,7 @@ bool keymat_ike(struct ike_sa *sa, struct bytes shared)
 	sa->keys = malloc(kept);
 	ok = sa->keys && skeyseed(sa, shared, seed) &&
 	     prf_plus(sa->engine->config.crypto, sa->chosen.prf,
-	             bytes_of(seed, sa->chosen.prf->output_len), parts, 3, block, all);
+		     bytes_of(seed, sa->chosen.prf->output_len), parts, 3, block, all);
 	if (ok) {
 		memcpy(sa->keys, block, kept);
 		memcpy(n->sk_pi, block + kept, len.p);
@@ -96,11 +96,11 @@ static struct sk_keys direction_keys(const struct ike_sa *sa, bool of_initiator)
 	const uint8_t *a = sa->keys + len.d, *e = a + 2 * len.a;
 
 	return (struct sk_keys){
-	        .encr = sa->chosen.encr,
-	        .integ = sa->chosen.integ,
-	        .encr_key_bits = sa->chosen.encr_key_bits,
-	        .integ_key = bytes_of(a + (of_initiator ? 0 : len.a), len.a),
-	        .encr_keymat = bytes_of(e + (of_initiator ? 0 : len.e), len.e),
+		.encr = sa->chosen.encr,
+		.integ = sa->chosen.integ,
+		.encr_key_bits = sa->chosen.encr_key_bits,
+		.integ_key = bytes_of(a + (of_initiator ? 0 : len.a), len.a),
+		.encr_keymat = bytes_of(e + (of_initiator ? 0 : len.e), len.e),
 	};
 }
 
@@ -130,20 +130,20 @@ void keymat_iv(struct ike_sa *sa, uint8_t *iv)
 }
 
 bool keymat_child(struct ike_sa *sa, const struct chosen_proposal *chosen, bool initiator,
-        struct ipsec_sa *in, struct ipsec_sa *out)
+	struct ipsec_sa *in, struct ipsec_sa *out)
 {
 	const struct negotiation *n = sa->negotiation;
 	struct ipsec_sa *first = initiator ? out : in, *second = initiator ? in : out;
 	size_t e =
-	        chosen->encr ? algorithm_encr_keymat_len(chosen->encr, chosen->encr_key_bits) : 0;
+		chosen->encr ? algorithm_encr_keymat_len(chosen->encr, chosen->encr_key_bits) : 0;
 	size_t a = chosen->integ ? chosen->integ->key_len : 0;
 	uint8_t block[4 * IPSEC_KEY_MAX];
 	struct bytes parts[] = {bytes_of(n->ni, n->ni_len), bytes_of(n->nr, n->nr_len)};
 
 	if (e > IPSEC_KEY_MAX || a > IPSEC_KEY_MAX ||
-	        !prf_plus(sa->engine->config.crypto, sa->chosen.prf,
-	                bytes_of(sa->keys, key_lengths(&sa->chosen).d), parts, 2, block,
-	                2 * (e + a)))
+		!prf_plus(sa->engine->config.crypto, sa->chosen.prf,
+			bytes_of(sa->keys, key_lengths(&sa->chosen).d), parts, 2, block,
+			2 * (e + a)))
 		return false;
 	memcpy(first->encr_key, block, e);
 	memcpy(first->integ_key, block + e, a);
@@ -157,7 +157,7 @@ bool keymat_child(struct ike_sa *sa, const struct chosen_proposal *chosen, bool 
 
 /* prf(key, <SignedOctets>): message | other side's nonce | prf(SK_p, ID payload's body). */
 static bool auth_over_signed_octets(struct ike_sa *sa, bool of_initiator, const struct identity *id,
-        struct bytes key, uint8_t *out)
+	struct bytes key, uint8_t *out)
 {
 	const struct negotiation *n = sa->negotiation;
 	struct crypto_context *crypto = sa->engine->config.crypto;
@@ -166,25 +166,25 @@ static bool auth_over_signed_octets(struct ike_sa *sa, bool of_initiator, const 
 	struct bytes id_parts[] = {bytes_of(id_header, 4), bytes_of(id->data, id->len)};
 	uint8_t id_mac[PRF_OUTPUT_MAX];
 	struct bytes parts[] = {
-	        of_initiator ? bytes_of(n->message_i, n->message_i_len)
-	                     : bytes_of(n->message_r, n->message_r_len),
-	        of_initiator ? bytes_of(n->nr, n->nr_len) : bytes_of(n->ni, n->ni_len),
-	        bytes_of(id_mac, prf_alg->output_len),
+		of_initiator ? bytes_of(n->message_i, n->message_i_len)
+			     : bytes_of(n->message_r, n->message_r_len),
+		of_initiator ? bytes_of(n->nr, n->nr_len) : bytes_of(n->ni, n->ni_len),
+		bytes_of(id_mac, prf_alg->output_len),
 	};
 
 	return prf(crypto, prf_alg, bytes_of(of_initiator ? n->sk_pi : n->sk_pr, prf_alg->key_len),
-	               id_parts, 2, id_mac) &&
+		       id_parts, 2, id_mac) &&
 	       prf(crypto, prf_alg, key, parts, 3, out);
 }
 
 bool keymat_auth_psk(struct ike_sa *sa, bool of_initiator, const struct identity *id,
-        struct bytes psk, uint8_t *out)
+	struct bytes psk, uint8_t *out)
 {
 	struct bytes pad = bytes_of(key_pad, sizeof(key_pad) - 1);
 	uint8_t padded[PRF_OUTPUT_MAX];
 	bool ok = prf(sa->engine->config.crypto, sa->chosen.prf, psk, &pad, 1, padded) &&
-	          auth_over_signed_octets(
-	                  sa, of_initiator, id, bytes_of(padded, sa->chosen.prf->output_len), out);
+		  auth_over_signed_octets(
+			  sa, of_initiator, id, bytes_of(padded, sa->chosen.prf->output_len), out);
 
 	secret_wipe(padded, sizeof(padded));
 	return ok;

@@ -15,13 +15,13 @@ void keymat_iv(struct ike_sa *sa, uint8_t *iv);
 /* Child keys for both directions out of SK_d and the nonces; `in` and `out` are told their
  * algorithms before. */
 bool keymat_child(struct ike_sa *sa, const struct chosen_proposal *chosen, bool initiator,
-        struct ipsec_sa *in, struct ipsec_sa *out);
+	struct ipsec_sa *in, struct ipsec_sa *out);
 /* AUTH by shared key of the side whose `id` it is: the initiator's, if `of_initiator`. `out` takes
  * prf->output_len bytes. */
 bool keymat_auth_psk(struct ike_sa *sa, bool of_initiator, const struct identity *id,
-        struct bytes psk, uint8_t *out);
+	struct bytes psk, uint8_t *out);
 /* With AUTH_NULL SK_pi or SK_pr take the shared key's place (RFC 7619, section 2.1). */
 bool keymat_auth_null(
-        struct ike_sa *sa, bool of_initiator, const struct identity *id, uint8_t *out);
+	struct ike_sa *sa, bool of_initiator, const struct identity *id, uint8_t *out);
 
 #endif

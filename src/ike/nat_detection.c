@@ -10,7 +10,7 @@
 
 /* SHA-1(SPIi | SPIr | address | port), RFC 7296, section 2.23 */
 static void detection_hash(struct ike_engine *engine, uint64_t spi_i, uint64_t spi_r,
-        const struct ip_endpoint *endpoint, uint8_t out[20])
+	const struct ip_endpoint *endpoint, uint8_t out[20])
 {
 	uint8_t buffer[34];
 	struct writer w = writer_of(buffer, sizeof(buffer));
@@ -25,7 +25,7 @@ static void detection_hash(struct ike_engine *engine, uint64_t spi_i, uint64_t s
 }
 
 void nat_detection_encode(struct ike_engine *engine, struct message_writer *m, uint64_t spi_i,
-        uint64_t spi_r, const struct ike_path *path, bool force)
+	uint64_t spi_r, const struct ike_path *path, bool force)
 {
 	uint8_t hash[20];
 
@@ -38,8 +38,8 @@ void nat_detection_encode(struct ike_engine *engine, struct message_writer *m, u
 }
 
 void nat_detection_judge(struct ike_engine *engine, const struct payload_list *payloads,
-        uint64_t spi_i, uint64_t spi_r, const struct ike_path *path, bool *behind_nat,
-        bool *peer_behind_nat)
+	uint64_t spi_i, uint64_t spi_r, const struct ike_path *path, bool *behind_nat,
+	bool *peer_behind_nat)
 {
 	bool any_source = false, source_matches = false, any_destination = false,
 	     destination_matches = false;
@@ -56,11 +56,11 @@ void nat_detection_judge(struct ike_engine *engine, const struct payload_list *p
 		if (notify.type == N_NAT_DETECTION_SOURCE_IP) {
 			any_source = true;
 			source_matches |=
-			        bytes_equal(notify.data, bytes_of(theirs, sizeof(theirs)));
+				bytes_equal(notify.data, bytes_of(theirs, sizeof(theirs)));
 		} else if (notify.type == N_NAT_DETECTION_DESTINATION_IP) {
 			any_destination = true;
 			destination_matches |=
-			        bytes_equal(notify.data, bytes_of(ours, sizeof(ours)));
+				bytes_equal(notify.data, bytes_of(ours, sizeof(ours)));
 		}
 	}
 	*peer_behind_nat = any_source && !source_matches;

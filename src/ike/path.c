@@ -30,7 +30,7 @@ void path_heard(struct ike_sa *sa, const struct ike_path *path)
 	if (sa->state != STATE_ESTABLISHED_IKE_SA || !moved)
 		return;
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "peer has moved to %s (NAT mapping changed)",
-	        ip_endpoint_text(&path->remote, peer));
+		ip_endpoint_text(&path->remote, peer));
 	for (struct child_sa *child = sa->children; child; child = child->next)
 		child_sa_moved(child);
 }

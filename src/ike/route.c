@@ -31,13 +31,13 @@ static struct route *route_find(struct ike_engine *engine, uint64_t connection_s
 static void route_uninstall(struct ike_engine *engine, struct route *r)
 {
 	struct ipsec_request request = {.op = IPSEC_POLICY_DELETE,
-	        .policy = {
-	                .reqid = r->reqid,
-	                .local_ts = r->ts,
-	                .local_ts_count = r->local_ts_count,
-	                .remote_ts = r->ts + r->local_ts_count,
-	                .remote_ts_count = r->remote_ts_count,
-	        }};
+		.policy = {
+			.reqid = r->reqid,
+			.local_ts = r->ts,
+			.local_ts_count = r->local_ts_count,
+			.remote_ts = r->ts + r->local_ts_count,
+			.remote_ts_count = r->remote_ts_count,
+		}};
 
 	engine->host->ipsec(engine->host, &request);
 }
@@ -54,7 +54,7 @@ static void route_unlink(struct ike_engine *engine, struct route *r)
 static bool route_is_of(const struct route *r, const struct child_sa *child)
 {
 	if (r->reqid != child->reqid || r->local_ts_count != child->local_ts_count ||
-	        r->remote_ts_count != child->remote_ts_count)
+		r->remote_ts_count != child->remote_ts_count)
 		return false;
 	for (int i = 0; i < r->local_ts_count + r->remote_ts_count; i++) {
 		if (!traffic_selector_equal(&r->ts[i], &child->ts[i]))

@@ -13,7 +13,7 @@ bool rate_limit_pass(struct rate_limit *limit, uint64_t now_ms)
 
 	if (refill) {
 		limit->tokens =
-		        limit->tokens + refill > limit->rate ? limit->rate : limit->tokens + refill;
+			limit->tokens + refill > limit->rate ? limit->rate : limit->tokens + refill;
 		limit->since_ms = now_ms;
 	}
 	if (!limit->tokens)
@@ -23,8 +23,8 @@ bool rate_limit_pass(struct rate_limit *limit, uint64_t now_ms)
 }
 
 __attribute__((format(printf, 4, 0))) static void log_with_prefix(struct ike_engine *engine,
-        enum log_severity severity, const char *prefix, const char *format, va_list args,
-        ike_watcher watcher, enum ike_rc code)
+	enum log_severity severity, const char *prefix, const char *format, va_list args,
+	ike_watcher watcher, enum ike_rc code)
 {
 	char line[LINE_MAX_LEN];
 	int n = snprintf(line, sizeof(line), "%s", prefix);
@@ -47,11 +47,11 @@ static int sa_prefix(const struct ike_sa *sa, char *out, size_t size)
 	if (!sa->instance)
 		return snprintf(out, size, "\"%s\"", sa->connection->name);
 	return snprintf(out, size, "\"%s\"[%u] %s", sa->connection->name, sa->instance,
-	        ip_text(&sa->path.remote.address, peer));
+		ip_text(&sa->path.remote.address, peer));
 }
 
 void ike_sa_log(
-        struct ike_sa *sa, enum log_severity severity, enum ike_rc code, const char *format, ...)
+	struct ike_sa *sa, enum log_severity severity, enum ike_rc code, const char *format, ...)
 {
 	char prefix[400];
 	va_list args;
@@ -69,7 +69,7 @@ void ike_sa_log(
 }
 
 void child_sa_log(struct child_sa *child, enum log_severity severity, enum ike_rc code,
-        const char *format, ...)
+	const char *format, ...)
 {
 	char prefix[400];
 	va_list args;
@@ -83,12 +83,12 @@ void child_sa_log(struct child_sa *child, enum log_severity severity, enum ike_r
 	snprintf(prefix + n, sizeof(prefix) - n, " #%llu: ", (unsigned long long)child->serial);
 	va_start(args, format);
 	log_with_prefix(child->ike_sa->engine, severity, prefix, format, args,
-	        child->ike_sa->watcher, code);
+		child->ike_sa->watcher, code);
 	va_end(args);
 }
 
 void connection_log(struct ike_engine *engine, const struct connection *c, ike_watcher watcher,
-        enum log_severity severity, enum ike_rc code, const char *format, ...)
+	enum log_severity severity, enum ike_rc code, const char *format, ...)
 {
 	char prefix[400];
 	va_list args;

@@ -15,26 +15,26 @@ static void view_child(const struct child_sa *child, struct child_view *view)
 	uint64_t now = engine_now(sa->engine);
 
 	*view = (struct child_view){
-	        .serial = child->serial,
-	        .in_spi = child->in_spi,
-	        .out_spi = child->out_spi,
-	        .state = child_state_name(child->state),
-	        .story = child->state == CHILD_ESTABLISHED ? "established Child SA"
-	                                                   : "deleted state",
-	        .established = child->state == CHILD_ESTABLISHED,
-	        .newest = child->newest,
-	        .protocol = child->chosen.protocol == PROTOCOL_AH ? IPSEC_AH : IPSEC_ESP,
-	        .mode = child->mode,
-	        .udp_encapsulation = child->udp_encapsulation,
-	        .esn = child->chosen.esn,
-	        .reqid = child->reqid,
-	        .chosen = child->chosen,
-	        .local_ts = child_local_ts(child),
-	        .remote_ts = child_remote_ts(child),
-	        .local_ts_count = child->local_ts_count,
-	        .remote_ts_count = child->remote_ts_count,
-	        .replace_in_s = seconds_until(now, sa->replace_at),
-	        .expire_in_s = seconds_until(now, sa->expire_at),
+		.serial = child->serial,
+		.in_spi = child->in_spi,
+		.out_spi = child->out_spi,
+		.state = child_state_name(child->state),
+		.story = child->state == CHILD_ESTABLISHED ? "established Child SA"
+							   : "deleted state",
+		.established = child->state == CHILD_ESTABLISHED,
+		.newest = child->newest,
+		.protocol = child->chosen.protocol == PROTOCOL_AH ? IPSEC_AH : IPSEC_ESP,
+		.mode = child->mode,
+		.udp_encapsulation = child->udp_encapsulation,
+		.esn = child->chosen.esn,
+		.reqid = child->reqid,
+		.chosen = child->chosen,
+		.local_ts = child_local_ts(child),
+		.remote_ts = child_remote_ts(child),
+		.local_ts_count = child->local_ts_count,
+		.remote_ts_count = child->remote_ts_count,
+		.replace_in_s = seconds_until(now, sa->replace_at),
+		.expire_in_s = seconds_until(now, sa->expire_at),
 	};
 }
 
@@ -43,31 +43,31 @@ static void view_sa(const struct ike_sa *sa, struct ike_sa_view *view)
 	uint64_t now = engine_now(sa->engine);
 
 	*view = (struct ike_sa_view){
-	        .serial = sa->serial,
-	        .spi_i = sa->spi_i,
-	        .spi_r = sa->spi_r,
-	        .connection = sa->connection,
-	        .instance = sa->instance,
-	        .local_id = sa->local_id,
-	        .remote_id = sa->remote_id,
-	        .path = sa->path,
-	        .initiator = sa->initiator,
-	        .established = sa->state == STATE_ESTABLISHED_IKE_SA,
-	        .newest = sa->state == STATE_ESTABLISHED_IKE_SA,
-	        .behind_nat = sa->behind_nat,
-	        .peer_behind_nat = sa->peer_behind_nat,
-	        .state = ike_state_name(sa->state),
-	        .story = ike_state_story(sa),
-	        .chosen = sa->chosen,
-	        .replace_in_s = seconds_until(now, sa->replace_at),
-	        .expire_in_s = seconds_until(now, sa->expire_at),
-	        .retransmit_in_s =
-	                seconds_until(now, sa->exchange ? sa->exchange->retransmit_at : 0),
-	        .liveness_in_s = seconds_until(now, sa->liveness_at),
-	        .timeout_in_s =
-	                seconds_until(now, sa->negotiation ? sa->negotiation->give_up_at : 0),
-	        .crypto_pending = sa->negotiation && sa->negotiation->job,
-	        .established_ago_s = sa->established_ms ? (now - sa->established_ms) / 1000 : 0,
+		.serial = sa->serial,
+		.spi_i = sa->spi_i,
+		.spi_r = sa->spi_r,
+		.connection = sa->connection,
+		.instance = sa->instance,
+		.local_id = sa->local_id,
+		.remote_id = sa->remote_id,
+		.path = sa->path,
+		.initiator = sa->initiator,
+		.established = sa->state == STATE_ESTABLISHED_IKE_SA,
+		.newest = sa->state == STATE_ESTABLISHED_IKE_SA,
+		.behind_nat = sa->behind_nat,
+		.peer_behind_nat = sa->peer_behind_nat,
+		.state = ike_state_name(sa->state),
+		.story = ike_state_story(sa),
+		.chosen = sa->chosen,
+		.replace_in_s = seconds_until(now, sa->replace_at),
+		.expire_in_s = seconds_until(now, sa->expire_at),
+		.retransmit_in_s =
+			seconds_until(now, sa->exchange ? sa->exchange->retransmit_at : 0),
+		.liveness_in_s = seconds_until(now, sa->liveness_at),
+		.timeout_in_s =
+			seconds_until(now, sa->negotiation ? sa->negotiation->give_up_at : 0),
+		.crypto_pending = sa->negotiation && sa->negotiation->job,
+		.established_ago_s = sa->established_ms ? (now - sa->established_ms) / 1000 : 0,
 	};
 	for (const struct child_sa *child = sa->children; child; child = child->next)
 		view->child_count++;
@@ -78,7 +78,7 @@ static void view_sa(const struct ike_sa *sa, struct ike_sa_view *view)
 void ike_walk_start(struct ike_engine *engine, struct ike_walk *walk)
 {
 	*walk = (struct ike_walk){
-	        .engine = engine, .position = engine->oldest, .next = engine->walks};
+		.engine = engine, .position = engine->oldest, .next = engine->walks};
 	engine->walks = walk;
 }
 
@@ -109,7 +109,7 @@ void ike_walk_end(struct ike_walk *walk)
 }
 
 bool ike_engine_child_at(
-        struct ike_engine *engine, uint64_t ike_serial, unsigned i, struct child_view *view)
+	struct ike_engine *engine, uint64_t ike_serial, unsigned i, struct child_view *view)
 {
 	struct ike_sa *sa = engine_find_serial(engine, ike_serial);
 	struct child_sa *child = sa ? sa->children : NULL;
@@ -124,13 +124,13 @@ bool ike_engine_child_at(
 struct ike_memory ike_engine_memory(const struct ike_engine *e)
 {
 	return (struct ike_memory){
-	        .ike_sas = slab_pool_stats(e->sas).bytes,
-	        .child_sas = slab_pool_stats(e->child_pool).bytes + e->selector_bytes,
-	        .negotiations = slab_pool_stats(e->negotiations).bytes,
-	        .responses = e->response_bytes,
-	        .keys = e->key_bytes,
-	        .tables = table_bytes(e->by_spi) + table_bytes(e->by_serial) +
-	                  table_bytes(e->by_identity) + table_bytes(e->by_connection) +
-	                  table_bytes(e->requests) + table_bytes(e->children),
+		.ike_sas = slab_pool_stats(e->sas).bytes,
+		.child_sas = slab_pool_stats(e->child_pool).bytes + e->selector_bytes,
+		.negotiations = slab_pool_stats(e->negotiations).bytes,
+		.responses = e->response_bytes,
+		.keys = e->key_bytes,
+		.tables = table_bytes(e->by_spi) + table_bytes(e->by_serial) +
+			  table_bytes(e->by_identity) + table_bytes(e->by_connection) +
+			  table_bytes(e->requests) + table_bytes(e->children),
 	};
 }
