@@ -10,6 +10,9 @@
 
 struct shard_set;
 
+/* Reqids that the shards give to instances of templates start here; a connection's own must be smaller. */
+#define SHARD_REQID_FIRST 0x80000000u
+
 enum ddos_mode { DDOS_AUTO, DDOS_BUSY, DDOS_UNLIMITED };
 
 struct shard_config {
@@ -24,7 +27,8 @@ struct shard_config {
 	bool steering;                  /* false: no BPF, everything by hand-over (tests) */
 	bool pin;                       /* false: do not pin (tests) */
 	enum ddos_mode ddos_mode;       /* changed later by shard_set_ddos_mode */
-	uint64_t ddos_threshold, max_half_open; /* daemon-wide half-open IKE SAs */
+	/* Daemon-wide half-open IKE SAs as responder: from so many on a cookie is asked for, or nothing new is begun. */
+	uint64_t ddos_threshold, max_half_open; /* 0 for max_half_open: no limit */
 	size_t socket_buffer;           /* 0: the kernel's default */
 	struct mailbox *control;        /* the control thread's: all mail below of kind SHARD_MAIL_* comes there */
 };
@@ -33,7 +37,7 @@ struct shard_config {
 enum shard_mail_kind {
 	SHARD_MAIL_LINE = 0x100, /* a line for a watcher */
 	SHARD_MAIL_RELEASE,      /* a watcher's wait is over */
-	SHARD_MAIL_DONE,         /* a shard has finished a command; the last of a command's shards when `left` is 0 */
+	SHARD_MAIL_DONE,         /* all shards have finished a command; once a command, behind all its lines */
 	SHARD_MAIL_CHUNK,        /* text of a report; ask for more by shard_report_continue */
 };
 struct shard_mail {
@@ -41,8 +45,8 @@ struct shard_mail {
 	ike_watcher watcher;
 	unsigned shard;
 	enum ike_rc code;        /* LINE */
-	unsigned count;          /* DONE: how many SAs were met */
-	bool last;               /* DONE: all shards have answered; CHUNK: this shard's report is complete */
+	unsigned count;          /* DONE: how many SAs were met, by all shards together */
+	bool last;               /* DONE: always; CHUNK: this shard's report is complete */
 	size_t len;
 	char text[];
 };
@@ -66,20 +70,22 @@ size_t shard_set_listen(struct shard_set *set, const struct listen_address *addr
 void shard_set_ddos_mode(struct shard_set *set, enum ddos_mode mode);
 /* Picks a shard (round robin), has it initiate. Takes its own reference. */
 void shard_set_initiate(struct shard_set *set, struct connection *c, const struct ip_address *remote, ike_watcher watcher);
-/* On every shard; SHARD_MAIL_DONE from each, `last` on the last. */
+/* On every shard; one SHARD_MAIL_DONE. */
 void shard_set_terminate(struct shard_set *set, struct connection *c, bool unroute, ike_watcher watcher);
 void shard_set_delete_serial(struct shard_set *set, uint64_t serial, ike_watcher watcher);
-/* Deletes all SAs everywhere; DONE with `last` when all peers have answered or `patience_ms` is over. */
+/* Deletes all SAs everywhere; DONE when all peers have answered or `patience_ms` is over. Nothing new is begun from then on. */
 void shard_set_shutdown(struct shard_set *set, unsigned patience_ms, ike_watcher watcher);
 
-/* A report over all SAs: `visit` runs on the shards' threads, once per IKE SA, and appends text. Child SA counters (where `want_counters`) are
+/* A report over all SAs, one at a time a watcher: `visit` runs on the shards' threads, once per IKE SA, and appends text. Child SA counters (where `want_counters`) are
  * fetched before: counters[2*i], [2*i+1] are in and out of the view's i-th child. A shard hands in chunks of bounded size and waits for
- * shard_report_continue before the next, so that a client that does not read costs one chunk. Shards report one after the other, in order. */
+ * shard_report_continue before the next, so that a client that does not read costs one chunk. Shards report one after the other, in order: continue after each chunk but the last one, which
+ * is `last` and from shard shard_set_count - 1. A chunk has at most 32 KiB, whole lines where they are shorter than that, and may be empty. */
 struct report_text; /* append with report_printf */
 void report_printf(struct report_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 typedef void shard_visit(struct report_text *text, struct ike_engine *engine,
 	const struct ike_sa_view *view, const struct ipsec_counters *counters, void *arg);
-/* `arg` must live until the last chunk or shard_report_cancel has been answered by DONE. */
+/* `arg` must live until the last chunk, or until shard_report_cancel has been answered by DONE (always one, behind any chunk that
+ * was under way). */
 void shard_report_start(struct shard_set *set, ike_watcher watcher, shard_visit *visit, bool want_counters, void *arg);
 void shard_report_continue(struct shard_set *set, ike_watcher watcher);
 void shard_report_cancel(struct shard_set *set, ike_watcher watcher);
@@ -94,7 +100,10 @@ struct shard_stats {
 	uint64_t handed_over;        /* datagrams that landed on another shard's socket and were passed on */
 	uint64_t handed_in;          /* ... and were taken in here */
 	uint64_t hand_over_lost;     /* the owner's mailbox was full */
-	uint64_t send_errors;
+	uint64_t not_ike;            /* datagrams on the NAT-T port without the marker: ESP, keepalives */
+	uint64_t send_errors;        /* datagrams that could not be sent */
+	uint64_t lines_lost;         /* lines for watchers: the control thread did not keep up */
+	uint64_t superseded_lost;    /* news for other shards (uniqueids) */
 	uint64_t mailbox_depth, mailbox_refused, wakeups;
 	uint64_t timers;
 	uint64_t kernel_pending;

@@ -1,0 +1,14 @@
+/* uniqueids across shards: an IKE SA that one shard has established is told to all others. */
+#ifndef SHARD_SUPERSEDED_H
+#define SHARD_SUPERSEDED_H
+
+#include "ike/engine.h"
+
+struct shard;
+
+void shard_tell_established(struct shard *shard, const struct identity *local,
+	const struct identity *remote, uint64_t connection_serial, uint64_t ike_serial);
+void shard_take_superseded(struct shard *shard, struct mail *mail);
+void superseded_discard(struct mail *mail);
+
+#endif
