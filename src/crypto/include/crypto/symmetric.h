@@ -20,10 +20,14 @@ void crypto_context_free(struct crypto_context *context);
 #define ICV_MAX 32
 #define ENCR_KEYMAT_MAX 40
 #define SYMMETRIC_PARTS_MAX 12
+/* Of all parts together, of a PRF's key, of data to encrypt, of AAD: the longest IKE message
+ * and what is joined to it, in bytes. */
+#define SYMMETRIC_INPUT_MAX (65535 + 8192)
 
 /* prf(key, parts[0] | parts[1] | ...) into out[alg->output_len] (RFC 7296, section 2.13).
  * Key lengths that the algorithm does not prefer are handled as RFC 2104, 4434 and 4615 say.
- * False only for arguments that no caller may pass (unknown algorithm, too many parts). */
+ * False only for arguments that no caller may pass (unknown algorithm, too many parts, more
+ * than SYMMETRIC_INPUT_MAX) and where libcrypto's configuration has no MD5 or 3DES (FIPS). */
 bool prf(struct crypto_context *context, const struct algorithm *prf_alg, struct bytes key,
 	const struct bytes *parts, size_t part_count, uint8_t *out);
 /* prf+ (RFC 7296, section 2.13): out_len up to 255 outputs, else false. */
@@ -54,7 +58,8 @@ struct encr_request {
 	uint8_t *icv;
 };
 bool encr_seal(struct crypto_context *context, const struct encr_request *request);
-/* False when the ICV is wrong: `data` is then wiped. */
+/* False when the ICV is wrong: `data` is then wiped. Neither changes anything when the
+ * request's lengths do not fit its algorithm: they then return false at once. */
 bool encr_open(struct crypto_context *context, const struct encr_request *request);
 
 #endif
