@@ -46,9 +46,9 @@ struct slab_pool *slab_pool_new(const char *name, size_t object_size)
 
 	if (object_size > SIZE_MAX / 64)
 		return NULL;
+	if (object_size == 0)
+		object_size = 1;
 	stride = (object_size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-	if (stride == 0)
-		stride = ALIGNMENT;
 	while (bytes < SLAB_HEADER + SLAB_MIN_OBJECTS * stride)
 		bytes *= 2;
 	pool = calloc(1, sizeof(*pool));

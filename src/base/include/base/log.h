@@ -41,7 +41,7 @@ bool log_debug_on(void);
 /* One line without its newline; all but printable ASCII is shown as \ooo; longer than 2000 bytes is
  * cut. Any thread; never waits once the log is started; keeps errno. */
 void log_line(enum log_severity severity, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+	__attribute__((format(printf, 2, 3), nonnull(2)));
 /* The text as it is: no format. */
 void log_text(enum log_severity severity, const char *text, size_t len);
 /* Lines lost so far: a thread's buffer was full, or the sink refused them. */
