@@ -28,7 +28,8 @@ struct errand *errand_new(enum command_kind kind, unsigned shards, bool wants_do
 	return e;
 }
 
-/* Another shard has done its part. The last one: what the control thread is to be told (or NULL), and the errand is no more. */
+/* Another shard has done its part. The last one: what the control thread is to be told (or NULL),
+ * and the errand is no more. */
 static struct mail *errand_leave(void *arg)
 {
 	struct errand *e = arg;
@@ -104,8 +105,8 @@ void shard_continue_shutdown(struct shard *shard)
 		shard->shutdown_more = ike_engine_shutdown(shard->engine, SHUTDOWN_STEP);
 		shard->work_left |= shard->shutdown_more;
 	}
-	if ((!shard->shutdown_more && ike_engine_idle(shard->engine))
-		|| shard->now_ms >= shard->shutdown_until_ms) {
+	if ((!shard->shutdown_more && ike_engine_idle(shard->engine)) ||
+		shard->now_ms >= shard->shutdown_until_ms) {
 		shard->shutdown = NULL;
 		shard_finish_errand(shard, e, 0);
 	}

@@ -7,7 +7,10 @@
 struct shard;
 
 enum command_kind {
-	COMMAND_INITIATE, COMMAND_TERMINATE, COMMAND_DELETE_SERIAL, COMMAND_SHUTDOWN,
+	COMMAND_INITIATE,
+	COMMAND_TERMINATE,
+	COMMAND_DELETE_SERIAL,
+	COMMAND_SHUTDOWN,
 	COMMAND_NOTHING, /* only its DONE is wanted */
 };
 
@@ -27,12 +30,13 @@ struct errand {
 	bool unroute;
 	uint64_t serial;
 	unsigned patience_ms;
-	unsigned left, count;          /* atomic */
-	struct shard_mail *done;       /* goes to the control thread in the end; may be NULL */
-	struct command commands[];     /* one a shard */
+	unsigned left, count;      /* atomic */
+	struct shard_mail *done;   /* goes to the control thread in the end; may be NULL */
+	struct command commands[]; /* one a shard */
 };
 
-/* With mail for `shards` shards, and one DONE mail if `wants_done`. Takes a reference of `c`, which may be NULL. NULL when memory is out. */
+/* With mail for `shards` shards, and one DONE mail if `wants_done`. Takes a reference of `c`, which
+ * may be NULL. NULL when memory is out. */
 struct errand *errand_new(enum command_kind kind, unsigned shards, bool wants_done,
 	ike_watcher watcher, struct connection *c);
 /* On the shard. */

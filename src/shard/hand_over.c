@@ -31,8 +31,8 @@ static void post(struct shard *shard, unsigned owner, struct mail *mail)
 	tally_add(&shard->tally.hand_over_lost, 1);
 }
 
-void shard_hand_over(struct shard *shard, unsigned owner, const struct ike_path *path,
-	struct bytes message)
+void shard_hand_over(
+	struct shard *shard, unsigned owner, const struct ike_path *path, struct bytes message)
 {
 	struct handed_datagram *d = malloc(sizeof *d + message.len);
 	if (d != NULL) {

@@ -1,5 +1,6 @@
-/* A datagram or an ICMP error that came to a shard that does not own its IKE SA goes through the owner's mailbox: when there is no
- * BPF program, or the order of a reuseport group was disturbed. */
+/* A datagram or an ICMP error that came to a shard that does not own its IKE SA goes through the
+ * owner's mailbox: when there is no BPF program, or the order of a reuseport group was disturbed.
+ */
 #ifndef SHARD_HAND_OVER_H
 #define SHARD_HAND_OVER_H
 
@@ -8,8 +9,8 @@
 struct shard;
 
 /* `message` without the marker; copied. Lost, and counted, when the owner is flooded. */
-void shard_hand_over(struct shard *shard, unsigned owner, const struct ike_path *path,
-	struct bytes message);
+void shard_hand_over(
+	struct shard *shard, unsigned owner, const struct ike_path *path, struct bytes message);
 void shard_hand_over_error(struct shard *shard, unsigned owner, const struct ike_path *path,
 	int error, const char *origin);
 /* On the owner: into the engine. */

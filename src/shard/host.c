@@ -128,8 +128,8 @@ static uint32_t host_new_reqid(struct ike_host *host)
 
 /* ---- the control thread's share -------------------------------------------------- */
 
-static struct shard_mail *watcher_mail(
-	struct shard *shard, enum shard_mail_kind kind, ike_watcher watcher, const char *text, size_t len)
+static struct shard_mail *watcher_mail(struct shard *shard, enum shard_mail_kind kind,
+	ike_watcher watcher, const char *text, size_t len)
 {
 	struct shard_mail *m = calloc(1, sizeof *m + len + 1);
 	if (m != NULL) {
@@ -173,8 +173,7 @@ static void host_release_watcher(struct ike_host *host, ike_watcher watcher)
 static void host_established(struct ike_host *host, const struct identity *local,
 	const struct identity *remote, uint64_t connection_serial, uint64_t ike_serial)
 {
-	shard_tell_established(
-		shard_of_host(host), local, remote, connection_serial, ike_serial);
+	shard_tell_established(shard_of_host(host), local, remote, connection_serial, ike_serial);
 }
 
 /* ---- half-open SAs ---------------------------------------------------------------- */

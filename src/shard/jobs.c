@@ -1,4 +1,5 @@
-/* Public-key work: to the workers, or, where there are none, done by the shard between two turns of its loop. */
+/* Public-key work: to the workers, or, where there are none, done by the shard between two turns of
+ * its loop. */
 #include "shard_set.h"
 
 #define INLINE_BATCH 16
@@ -30,8 +31,8 @@ bool shard_submit_job(struct shard *shard, struct crypto_job *job)
 		return queue_inline(shard, job);
 	}
 	/* Answers must always find room in the mailbox. */
-	if (shard->jobs_in_flight == JOBS_IN_FLIGHT_MAX
-		|| !crypto_pool_submit(shard->set->pool, job)) {
+	if (shard->jobs_in_flight == JOBS_IN_FLIGHT_MAX ||
+		!crypto_pool_submit(shard->set->pool, job)) {
 		tally_add(&shard->tally.jobs_refused, 1);
 		return false;
 	}

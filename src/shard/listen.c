@@ -1,4 +1,5 @@
-/* Which addresses are listened on. The control thread opens the sockets of all shards and sends each shard its own. */
+/* Which addresses are listened on. The control thread opens the sockets of all shards and sends
+ * each shard its own. */
 #include "shard_set.h"
 
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PORTS           2   /* the IKE port, the NAT-T port */
+#define PORTS           2    /* the IKE port, the NAT-T port */
 #define SETTLE_PATIENCE 5000 /* ms */
 
 /* A shard's new list of sockets, and those that it is to close. */
@@ -72,9 +73,9 @@ void listen_order_discard(struct mail *mail)
 
 static bool same_address(const struct listen_address *a, const struct listen_address *b)
 {
-	return ip_equal(&a->address, &b->address)
-		&& (!ip_is_link_local(&a->address)
-			|| strncmp(a->interface, b->interface, sizeof a->interface) == 0);
+	return ip_equal(&a->address, &b->address) &&
+	       (!ip_is_link_local(&a->address) ||
+		       strncmp(a->interface, b->interface, sizeof a->interface) == 0);
 }
 
 static struct listening *find_listening(struct shard_set *set, const struct listen_address *address)
@@ -87,14 +88,15 @@ static struct listening *find_listening(struct shard_set *set, const struct list
 	return NULL;
 }
 
-/* Sockets that a shard has not closed yet would still be members of their reuseport groups, and a new one on the same
- * address would not be the member that its shard's number says. */
+/* Sockets that a shard has not closed yet would still be members of their reuseport groups, and a
+ * new one on the same address would not be the member that its shard's number says. */
 static void settle(struct shard_set *set)
 {
 	uint64_t until = clock_ms() + SETTLE_PATIENCE;
 	for (unsigned i = 0; i < set->count; i++) {
-		while (__atomic_load_n(&set->shards[i]->listen_done, __ATOMIC_ACQUIRE) < set->listen_orders
-			&& clock_ms() < until) {
+		while (__atomic_load_n(&set->shards[i]->listen_done, __ATOMIC_ACQUIRE) <
+				set->listen_orders &&
+			clock_ms() < until) {
 			nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
 		}
 	}
@@ -108,8 +110,8 @@ static void close_all(struct shard_set *set, struct ike_socket **sockets)
 	free(sockets);
 }
 
-static bool open_ports(
-	struct shard_set *set, const struct listen_address *address, struct ike_socket **sockets, char *error, size_t error_size)
+static bool open_ports(struct shard_set *set, const struct listen_address *address,
+	struct ike_socket **sockets, char *error, size_t error_size)
 {
 	const uint16_t ports[PORTS] = {set->config.ike_port, set->config.nat_port};
 	for (unsigned p = 0; p < PORTS; p++) {
@@ -121,8 +123,8 @@ static bool open_ports(
 			.steering = set->config.steering ? &set->steering : NULL,
 			.buffer = set->config.socket_buffer,
 		};
-		if (ports[p] != 0
-			&& !socket_group_open(&config, sockets + (size_t)p * set->count, error, error_size)) {
+		if (ports[p] != 0 && !socket_group_open(&config, sockets + (size_t)p * set->count,
+					     error, error_size)) {
 			return false;
 		}
 	}
@@ -133,7 +135,8 @@ static bool open_ports(
 static bool add_address(
 	struct shard_set *set, const struct listen_address *address, char *error, size_t error_size)
 {
-	struct ike_socket **sockets = calloc((size_t)PORTS * set->count, sizeof(struct ike_socket *));
+	struct ike_socket **sockets =
+		calloc((size_t)PORTS * set->count, sizeof(struct ike_socket *));
 	if (sockets == NULL) {
 		snprintf(error, error_size, "out of memory");
 		return false;
@@ -142,8 +145,8 @@ static bool add_address(
 		close_all(set, sockets);
 		return false;
 	}
-	set->listening[set->listening_count++]
-		= (struct listening){.address = *address, .wanted = true, .sockets = sockets};
+	set->listening[set->listening_count++] =
+		(struct listening){.address = *address, .wanted = true, .sockets = sockets};
 	return true;
 }
 

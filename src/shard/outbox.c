@@ -38,8 +38,8 @@ static bool deliver(struct outbox *box, struct mail *mail)
 
 bool outbox_post_vital(struct outbox *box, struct mail *mail)
 {
-	return (outbox_flush(box) && deliver(box, mail))
-		|| append(box, (struct waiting_mail){.mail = mail});
+	return (outbox_flush(box) && deliver(box, mail)) ||
+	       append(box, (struct waiting_mail){.mail = mail});
 }
 
 bool outbox_post(struct outbox *box, struct mail *mail)

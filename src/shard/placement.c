@@ -13,7 +13,7 @@ struct placement {
 	hwloc_topology_t topology;
 	unsigned shards, workers;
 	bool pin;
-	struct seat *seats;     /* shards, then workers */
+	struct seat *seats; /* shards, then workers */
 	unsigned *worker_cpus;
 };
 
@@ -37,8 +37,8 @@ void placement_counts(
 	*workers_out = w;
 }
 
-/* The CPUs that this process may use: what the control group leaves, less what the affinity mask of all its
- * threads together excludes (a single thread's may be narrower: a DPDK lcore's). */
+/* The CPUs that this process may use: what the control group leaves, less what the affinity mask of
+ * all its threads together excludes (a single thread's may be narrower: a DPDK lcore's). */
 static hwloc_bitmap_t usable_cpus(hwloc_topology_t topology)
 {
 	hwloc_bitmap_t all = hwloc_bitmap_dup(hwloc_topology_get_allowed_cpuset(topology));
@@ -47,8 +47,8 @@ static hwloc_bitmap_t usable_cpus(hwloc_topology_t topology)
 		hwloc_bitmap_free(bound);
 		return all;
 	}
-	if (hwloc_get_cpubind(topology, bound, HWLOC_CPUBIND_PROCESS) == 0
-		&& hwloc_bitmap_intersects(all, bound)) {
+	if (hwloc_get_cpubind(topology, bound, HWLOC_CPUBIND_PROCESS) == 0 &&
+		hwloc_bitmap_intersects(all, bound)) {
 		hwloc_bitmap_and(all, all, bound);
 	}
 	hwloc_bitmap_free(bound);
@@ -72,11 +72,11 @@ static hwloc_obj_t pu_of_core(
 static hwloc_obj_type_t core_type(hwloc_topology_t topology)
 {
 	return hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_CORE) > 0 ? HWLOC_OBJ_CORE
-								       : HWLOC_OBJ_PU;
+								      : HWLOC_OBJ_PU;
 }
 
-/* All usable PUs: the first of each core, then the second of each ... Neighbours share caches and nodes.
- * Returns how many; *cores is how many lie on cores of their own. */
+/* All usable PUs: the first of each core, then the second of each ... Neighbours share caches and
+ * nodes. Returns how many; *cores is how many lie on cores of their own. */
 static unsigned list_seats(
 	hwloc_topology_t topology, struct seat *seats, unsigned max, unsigned *cores)
 {
@@ -89,13 +89,11 @@ static unsigned list_seats(
 	for (unsigned round = 0; n < max; round++) {
 		unsigned before = n;
 		hwloc_obj_t core = NULL;
-		while (n < max
-			&& (core = hwloc_get_next_obj_by_type(
-				    topology, core_type(topology), core)) != NULL) {
+		while (n < max && (core = hwloc_get_next_obj_by_type(
+					   topology, core_type(topology), core)) != NULL) {
 			hwloc_obj_t pu = pu_of_core(topology, usable, core, round);
 			if (pu != NULL) {
-				seats[n++] = (struct seat){
-					pu->os_index, core->logical_index, pu};
+				seats[n++] = (struct seat){pu->os_index, core->logical_index, pu};
 			}
 		}
 		if (round == 0) {
@@ -203,11 +201,11 @@ bool placement_bind_shard(const struct placement *p, unsigned i)
 	if (hwloc_set_cpubind(p->topology, pu->cpuset, HWLOC_CPUBIND_THREAD) != 0) {
 		return false;
 	}
-	/* One node needs no binding; with several, the pages that this thread touches first are to come from its own. */
+	/* One node needs no binding; with several, the pages that this thread touches first are to
+	 * come from its own. */
 	if (hwloc_get_nbobjs_by_type(p->topology, HWLOC_OBJ_NUMANODE) > 1) {
 		return hwloc_set_membind(p->topology, pu->nodeset, HWLOC_MEMBIND_BIND,
-			       HWLOC_MEMBIND_THREAD | HWLOC_MEMBIND_BYNODESET)
-			== 0;
+			       HWLOC_MEMBIND_THREAD | HWLOC_MEMBIND_BYNODESET) == 0;
 	}
 	return true;
 }

@@ -84,7 +84,8 @@ void shard_receive(struct shard *shard, const struct ike_socket *socket)
 			.msg_iov = &b->iov[i],
 			.msg_iovlen = 1};
 	}
-	/* An error here is an old datagram's (told by the error queue, too), or there was nothing after all. */
+	/* An error here is an old datagram's (told by the error queue, too), or there was nothing
+	 * after all. */
 	int n = recvmmsg(socket->fd, b->headers, BATCH, MSG_DONTWAIT, NULL);
 	uint64_t bytes = 0;
 	for (int i = 0; i < n; i++) {
@@ -92,8 +93,9 @@ void shard_receive(struct shard *shard, const struct ike_socket *socket)
 		struct ip_endpoint remote;
 		bytes += m->msg_len;
 		/* Port 0 cannot be answered. */
-		if (ip_from_sockaddr((struct sockaddr *)&b->from[i], m->msg_hdr.msg_namelen, &remote)
-			&& remote.port != 0) {
+		if (ip_from_sockaddr(
+			    (struct sockaddr *)&b->from[i], m->msg_hdr.msg_namelen, &remote) &&
+			remote.port != 0) {
 			take_datagram(shard, socket, &remote, b->iov[i].iov_base, m->msg_len);
 		}
 	}
@@ -108,7 +110,7 @@ void shard_receive(struct shard *shard, const struct ike_socket *socket)
 static size_t offender_len(const struct cmsghdr *c)
 {
 	return c->cmsg_level == IPPROTO_IPV6 ? sizeof(struct sockaddr_in6)
-					      : sizeof(struct sockaddr_in);
+					     : sizeof(struct sockaddr_in);
 }
 
 /* Who says so: the router or host that sent the ICMP message. */
@@ -117,7 +119,7 @@ static void origin_text(struct sock_extended_err *e, char out[IP_TEXT_MAX])
 	struct ip_endpoint origin;
 	const struct sockaddr *sa = SO_EE_OFFENDER(e);
 	socklen_t len = sa->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-						    : sizeof(struct sockaddr_in);
+						  : sizeof(struct sockaddr_in);
 	snprintf(out, IP_TEXT_MAX, "%s", "this host");
 	if (ip_from_sockaddr(sa, len, &origin)) {
 		ip_text(&origin.address, out);
@@ -127,12 +129,12 @@ static void origin_text(struct sock_extended_err *e, char out[IP_TEXT_MAX])
 static struct sock_extended_err *icmp_error_of(struct msghdr *message)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
-		bool ours = (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR)
-			|| (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR);
+		bool ours = (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+			    (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR);
 		struct sock_extended_err *e = (struct sock_extended_err *)CMSG_DATA(c);
 		/* With room for the offender's address behind it */
-		if (ours && c->cmsg_len >= CMSG_LEN(sizeof *e + offender_len(c))
-			&& (e->ee_origin == SO_EE_ORIGIN_ICMP || e->ee_origin == SO_EE_ORIGIN_ICMP6)) {
+		if (ours && c->cmsg_len >= CMSG_LEN(sizeof *e + offender_len(c)) &&
+			(e->ee_origin == SO_EE_ORIGIN_ICMP || e->ee_origin == SO_EE_ORIGIN_ICMP6)) {
 			return e;
 		}
 	}
@@ -146,9 +148,10 @@ static void take_error(struct shard *shard, const struct ike_socket *socket,
 		.local = socket->local, .remote = *remote, .non_esp_marker = socket->nat};
 	char origin[IP_TEXT_MAX];
 	origin_text(e, origin);
-	/* The kernel gives an ICMP error to any socket of a group; what it quotes tells the owner, if it is long enough. */
-	unsigned owner = steering_owner_of_sent(
-		&shard->set->steering, socket->nat, quoted.data, quoted.len);
+	/* The kernel gives an ICMP error to any socket of a group; what it quotes tells the owner,
+	 * if it is long enough. */
+	unsigned owner =
+		steering_owner_of_sent(&shard->set->steering, socket->nat, quoted.data, quoted.len);
 	if (owner == shard->index || owner == STEERING_ANY) {
 		ike_engine_network_error(shard->engine, &path, (int)e->ee_errno, origin);
 	} else {

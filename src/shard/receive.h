@@ -7,7 +7,8 @@
 struct shard;
 struct receive_batch;
 
-/* Room for 32 datagrams of the greatest length (2 MB of addresses; only pages that were written to are resident). */
+/* Room for 32 datagrams of the greatest length (2 MB of addresses; only pages that were written to
+ * are resident). */
 struct receive_batch *receive_batch_new(void);
 void receive_batch_free(struct receive_batch *batch);
 /* Takes one batch at most, so that one busy socket does not keep the others waiting. */

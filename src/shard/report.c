@@ -12,8 +12,8 @@ static void sweep(struct shard_set *set)
 {
 	for (struct report **link = &set->reports; *link != NULL;) {
 		struct report *r = *link;
-		if (__atomic_load_n(&r->finished, __ATOMIC_ACQUIRE)
-			&& (!r->cancelled || __atomic_load_n(&r->cancel_done, __ATOMIC_ACQUIRE))) {
+		if (__atomic_load_n(&r->finished, __ATOMIC_ACQUIRE) &&
+			(!r->cancelled || __atomic_load_n(&r->cancel_done, __ATOMIC_ACQUIRE))) {
 			*link = r->next;
 			free(r);
 		} else {
@@ -115,7 +115,8 @@ static void drop_run(struct report_run **link)
 		ike_walk_end(&run->walk);
 	}
 	if (run->text.cut) {
-		log_line(LOG_LINE_WARNING, "a report was cut: out of memory, or too long for one IKE SA");
+		log_line(LOG_LINE_WARNING,
+			"a report was cut: out of memory, or too long for one IKE SA");
 	}
 	sa_window_free(&run->window);
 	report_text_free(&run->text);
@@ -135,8 +136,8 @@ static void tell(struct shard *shard, struct shard_mail *m, ike_watcher watcher,
 	}
 }
 
-/* This shard's part is complete. The order matters: the control thread may free the report as soon as it is finished, and asks the
- * next shard as soon as it sees the chunk. */
+/* This shard's part is complete. The order matters: the control thread may free the report as soon
+ * as it is finished, and asks the next shard as soon as it sees the chunk. */
 static void leave_report(struct shard *shard, struct report *r)
 {
 	__atomic_store_n(&r->current, shard->index + 1, __ATOMIC_RELEASE);
@@ -199,8 +200,8 @@ static void give_chunk(struct shard *shard, struct report_run **link)
 	struct report *r = run->report;
 	ike_watcher watcher = r->watcher;
 	struct shard_mail *m = report_text_take(&run->text);
-	bool complete = run->walk_over && run->window.count == 0
-		&& report_text_waiting(&run->text) == 0;
+	bool complete =
+		run->walk_over && run->window.count == 0 && report_text_waiting(&run->text) == 0;
 	if (complete) {
 		drop_run(link);
 		leave_report(shard, r);
@@ -232,7 +233,8 @@ static bool visit_next(struct shard *shard, struct report_run *run)
 static void visit_some(struct shard *shard, struct report_run *run)
 {
 	for (unsigned i = 0; i < VISITS_MAX; i++) {
-		if (report_text_waiting(&run->text) >= REPORT_CHUNK_MAX || !visit_next(shard, run)) {
+		if (report_text_waiting(&run->text) >= REPORT_CHUNK_MAX ||
+			!visit_next(shard, run)) {
 			return;
 		}
 	}

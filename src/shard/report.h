@@ -14,19 +14,19 @@ struct report_mail {
 	struct report *report;
 };
 
-/* Owned by the control thread; between `go` and the chunk that answers it, the shard `current` reads it and writes the atomic
- * members. */
+/* Owned by the control thread; between `go` and the chunk that answers it, the shard `current`
+ * reads it and writes the atomic members. */
 struct report {
 	struct report *next;
 	ike_watcher watcher;
 	shard_visit *visit;
 	bool want_counters;
 	void *arg;
-	unsigned current;  /* atomic: whose turn it is */
-	bool asked;        /* atomic: a chunk is being made */
-	bool finished;     /* atomic: no shard will touch it any more, but for a cancel under way */
-	bool cancel_done;  /* atomic */
-	bool cancelled;    /* control thread's */
+	unsigned current; /* atomic: whose turn it is */
+	bool asked;       /* atomic: a chunk is being made */
+	bool finished;    /* atomic: no shard will touch it any more, but for a cancel under way */
+	bool cancel_done; /* atomic */
+	bool cancelled;   /* control thread's */
 	struct report_mail go, cancel;
 };
 
@@ -34,10 +34,10 @@ struct report {
 struct report_run {
 	struct report_run *next;
 	struct report *report;
-	uint32_t id;        /* 24 bits, in the tokens of queries */
+	uint32_t id; /* 24 bits, in the tokens of queries */
 	struct ike_walk walk;
 	bool walk_over;
-	bool running;       /* else waits for the client */
+	bool running; /* else waits for the client */
 	struct report_text text;
 	struct sa_window window;
 };

@@ -17,7 +17,8 @@ static inline size_t report_text_waiting(const struct report_text *text)
 {
 	return text->len - text->start;
 }
-/* Up to REPORT_CHUNK_MAX of what waits, whole lines where there are any, as CHUNK mail; NULL when memory is out. */
+/* Up to REPORT_CHUNK_MAX of what waits, whole lines where there are any, as CHUNK mail; NULL when
+ * memory is out. */
 struct shard_mail *report_text_take(struct report_text *text);
 void report_text_free(struct report_text *text);
 

@@ -49,9 +49,8 @@ static void query(struct sa_window *window, struct shard *shard, const struct ch
 static void query_child(struct sa_window *window, struct shard *shard,
 	const struct ike_sa_view *view, const struct child_view *child, uint32_t report_id)
 {
-	if (!child->established
-		|| !grow((void **)&window->children, &window->child_size, window->child_count + 1,
-			sizeof *window->children)) {
+	if (!child->established || !grow((void **)&window->children, &window->child_size,
+					   window->child_count + 1, sizeof *window->children)) {
 		return;
 	}
 	uint64_t slot = window->child_count++;
@@ -72,12 +71,13 @@ bool sa_window_fill(
 			return false;
 		}
 		window->count++;
-		view->connection = view->connection != NULL ? connection_ref(view->connection) : NULL;
+		view->connection =
+			view->connection != NULL ? connection_ref(view->connection) : NULL;
 		view->local_id = view->local_id != NULL ? identity_ref(view->local_id) : NULL;
 		view->remote_id = view->remote_id != NULL ? identity_ref(view->remote_id) : NULL;
 		struct child_view child;
-		for (unsigned i = 0; i < view->child_count && i < CHILDREN_MAX
-			&& ike_engine_child_at(shard->engine, view->serial, i, &child);
+		for (unsigned i = 0; i < view->child_count && i < CHILDREN_MAX &&
+				     ike_engine_child_at(shard->engine, view->serial, i, &child);
 			i++) {
 			query_child(window, shard, view, &child, report_id);
 		}
@@ -98,13 +98,14 @@ void sa_window_answer(struct sa_window *window, const struct ipsec_answer *answe
 	}
 }
 
-/* They are mostly met in the order in which they were asked for: the search goes on where the last one ended. */
+/* They are mostly met in the order in which they were asked for: the search goes on where the last
+ * one ended. */
 static const struct queried_child *find_child(
 	struct sa_window *window, uint64_t ike_serial, uint64_t serial)
 {
 	for (size_t n = 0; n < window->child_count; n++) {
-		const struct queried_child *c
-			= &window->children[(window->next_child + n) % window->child_count];
+		const struct queried_child *c =
+			&window->children[(window->next_child + n) % window->child_count];
 		if (c->ike_serial == ike_serial && c->serial == serial) {
 			window->next_child = (size_t)(c - window->children) + 1;
 			return c;
@@ -120,8 +121,8 @@ static void release_view(struct ike_sa_view *view)
 	identity_unref(view->remote_id);
 }
 
-/* Child SAs may have come and gone since the kernel was asked: takes those of now, with the counters that are
- * known of them. */
+/* Child SAs may have come and gone since the kernel was asked: takes those of now, with the
+ * counters that are known of them. */
 static void match_children(
 	struct sa_window *window, struct ike_engine *engine, struct ike_sa_view *view)
 {
@@ -142,8 +143,8 @@ static void match_children(
 	}
 }
 
-const struct ike_sa_view *sa_window_next(struct sa_window *window, struct ike_engine *engine,
-	const struct ipsec_counters **counters)
+const struct ike_sa_view *sa_window_next(
+	struct sa_window *window, struct ike_engine *engine, const struct ipsec_counters **counters)
 {
 	/* The one shown last is kept until now for the visitor. */
 	if (window->at > 0) {

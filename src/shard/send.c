@@ -42,8 +42,8 @@ void send_queue_free(struct send_queue *q)
 /* The queue's room for `len` bytes to the path's far end; NULL: cannot be sent. */
 static uint8_t *enqueue(struct shard *shard, const struct ike_path *path, size_t len)
 {
-	const struct ike_socket *socket
-		= ike_socket_find(shard->sockets, shard->socket_count, &path->local);
+	const struct ike_socket *socket =
+		ike_socket_find(shard->sockets, shard->socket_count, &path->local);
 	if (socket == NULL || len > UDP_PAYLOAD_MAX || shard->stopping) {
 		tally_add(&shard->tally.send_errors, 1);
 		return NULL;
@@ -128,7 +128,8 @@ static void send_run(struct shard *shard, int fd, struct mmsghdr *run, unsigned 
 			tally_add(&shard->tally.send_errors, n - at);
 			return;
 		} else if (!tried) {
-			/* Perhaps an ICMP error that answers an older datagram: told once, now cleared. */
+			/* Perhaps an ICMP error that answers an older datagram: told once, now
+			 * cleared. */
 			tried = true;
 		} else {
 			log_error(shard, &run[at++], errno);
@@ -150,11 +151,10 @@ void shard_send_flush(struct shard *shard)
 		for (unsigned j = i; j < q->count; j++) {
 			struct queued *entry = &q->queued[j];
 			if (entry->socket == socket) {
-				run[n++] = (struct mmsghdr){
-					.msg_hdr = {.msg_name = &entry->to,
-						.msg_namelen = entry->to_len,
-						.msg_iov = &entry->bytes,
-						.msg_iovlen = 1}};
+				run[n++] = (struct mmsghdr){.msg_hdr = {.msg_name = &entry->to,
+								    .msg_namelen = entry->to_len,
+								    .msg_iov = &entry->bytes,
+								    .msg_iovlen = 1}};
 				entry->socket = NULL;
 			}
 		}

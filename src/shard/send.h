@@ -1,4 +1,5 @@
-/* Datagrams on their way out: collected while the engine works, sent together at the end of the loop. */
+/* Datagrams on their way out: collected while the engine works, sent together at the end of the
+ * loop. */
 #ifndef SHARD_SEND_H
 #define SHARD_SEND_H
 
@@ -10,7 +11,8 @@ struct send_queue;
 struct send_queue *send_queue_new(void);
 /* What was not sent is forgotten. */
 void send_queue_free(struct send_queue *queue);
-/* Copies. Sends what is queued already when there is no more room; what has no socket or is too long is dropped and counted. */
+/* Copies. Sends what is queued already when there is no more room; what has no socket or is too
+ * long is dropped and counted. */
 void shard_send(struct shard *shard, const struct ike_path *path, struct bytes message);
 void shard_send_keepalive(struct shard *shard, const struct ike_path *path);
 /* Sends all. A full socket buffer loses the rest, counted: IKE retransmits. */

@@ -18,8 +18,8 @@
 #define MAIL_MAX       256 /* each time around the loop, as are: */
 #define TIMERS_MAX     256
 #define IDLE_MAX       (3600 * 1000) /* ms */
-#define OUTBOX_RETRY   2    /* ms, while mail waits for a full mailbox */
-#define DRAIN_PATIENCE 30000 /* ms, for jobs in flight when the shard ends */
+#define OUTBOX_RETRY   2             /* ms, while mail waits for a full mailbox */
+#define DRAIN_PATIENCE 30000         /* ms, for jobs in flight when the shard ends */
 
 uint64_t clock_ns(void)
 {
@@ -142,7 +142,8 @@ static void on_event(void *arg, const struct ipsec_event *event)
 static void take_sockets(struct shard *shard, const struct epoll_event *events, int count)
 {
 	for (int i = 0; i < count; i++) {
-		/* The mailbox and the kernel channel have no pointer: they are looked after each time around anyway. */
+		/* The mailbox and the kernel channel have no pointer: they are looked after each
+		 * time around anyway. */
 		const struct ike_socket *socket = events[i].data.ptr;
 		if (socket == NULL) {
 			continue;
@@ -216,8 +217,8 @@ static void turn(struct shard *shard)
 	take_sockets(shard, events, n);
 	take_all_mail(shard);
 	kernel_channel_poll(shard->channel);
-	shard->work_left |= timer_wheel_expire(shard->wheel, shard->now_ms, TIMERS_MAX, on_timer, shard)
-		== TIMERS_MAX;
+	shard->work_left |= timer_wheel_expire(shard->wheel, shard->now_ms, TIMERS_MAX, on_timer,
+				    shard) == TIMERS_MAX;
 	shard_run_inline_jobs(shard);
 	shard_step_reports(shard);
 	shard_continue_shutdown(shard);
@@ -253,16 +254,17 @@ static struct ike_engine *make_engine(struct shard *shard)
 	return ike_engine_new(&config);
 }
 
-/* What a shard needs, made on its own thread so that its memory is near. NULL, or what could not be made. */
+/* What a shard needs, made on its own thread so that its memory is near. NULL, or what could not be
+ * made. */
 static const char *make_parts(struct shard *shard)
 {
 	struct kernel_channel_config channel = {
 		.arg = shard, .on_answer = on_answer, .on_event = on_event};
 	shard->now_ms = clock_ms();
-	if ((shard->peers = calloc(shard->set->count, sizeof *shard->peers)) == NULL
-		|| (shard->receive = receive_batch_new()) == NULL
-		|| (shard->send = send_queue_new()) == NULL
-		|| (shard->wheel = timer_wheel_new(shard->now_ms)) == NULL) {
+	if ((shard->peers = calloc(shard->set->count, sizeof *shard->peers)) == NULL ||
+		(shard->receive = receive_batch_new()) == NULL ||
+		(shard->send = send_queue_new()) == NULL ||
+		(shard->wheel = timer_wheel_new(shard->now_ms)) == NULL) {
 		return "memory";
 	}
 	shard->control.to = shard->set->config.control;
@@ -276,9 +278,9 @@ static const char *make_parts(struct shard *shard)
 	if ((shard->channel = kernel_channel_open(shard->set->config.kernel, &channel)) == NULL) {
 		return "the kernel channel";
 	}
-	if ((shard->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) < 0
-		|| !watch(shard, mailbox_fd(shard->inbox))
-		|| !watch(shard, kernel_channel_fd(shard->channel))) {
+	if ((shard->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
+		!watch(shard, mailbox_fd(shard->inbox)) ||
+		!watch(shard, kernel_channel_fd(shard->channel))) {
 		return "epoll";
 	}
 	shard->engine = make_engine(shard);
@@ -316,7 +318,8 @@ static void free_parts(struct shard *shard)
 	secret_wipe(&shard->random, sizeof shard->random);
 }
 
-/* The engine may not go while a worker has one of its jobs; the pool always answers, and new jobs are refused. */
+/* The engine may not go while a worker has one of its jobs; the pool always answers, and new jobs
+ * are refused. */
 static void drain_jobs(struct shard *shard)
 {
 	uint64_t until = clock_ms() + DRAIN_PATIENCE;

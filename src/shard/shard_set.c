@@ -75,7 +75,8 @@ static bool find_half_open_cells(struct shard_set *set, char *error, size_t erro
 static bool config_is_sound(const struct shard_config *config, char *error, size_t error_size)
 {
 	if (config->shards > SHARDS_MAX) {
-		snprintf(error, error_size, "%u shards are more than %u", config->shards, SHARDS_MAX);
+		snprintf(error, error_size, "%u shards are more than %u", config->shards,
+			SHARDS_MAX);
 	} else if (config->ike_port == 0) {
 		snprintf(error, error_size, "no IKE port");
 	} else if (config->ike_port == config->nat_port) {
@@ -89,9 +90,9 @@ static bool config_is_sound(const struct shard_config *config, char *error, size
 
 static bool make_secrets(struct shard_set *set)
 {
-	return steering_init(&set->steering, set->count)
-		&& getrandom(set->cookie_secret, sizeof set->cookie_secret, 0)
-		== (ssize_t)sizeof set->cookie_secret;
+	return steering_init(&set->steering, set->count) &&
+	       getrandom(set->cookie_secret, sizeof set->cookie_secret, 0) ==
+		       (ssize_t)sizeof set->cookie_secret;
 }
 
 static struct shard *make_shard(struct shard_set *set, unsigned index)

@@ -1,4 +1,5 @@
-/* What a shard and the set of all shards consist of. Each part names the thread that may touch it. */
+/* What a shard and the set of all shards consist of. Each part names the thread that may touch it.
+ */
 #ifndef SHARD_SHARD_SET_H
 #define SHARD_SHARD_SET_H
 
@@ -15,9 +16,10 @@
 #include <pthread.h>
 #include <semaphore.h>
 
-#define SHARDS_MAX         256
-/* The mailbox is shared out by rank, so that a flood of one kind cannot shut out the kinds that matter more: datagrams handed over
- * use it up to a half, mail between shards a little more, answers of jobs have their places for certain, commands wait for one. */
+#define SHARDS_MAX 256
+/* The mailbox is shared out by rank, so that a flood of one kind cannot shut out the kinds that
+ * matter more: datagrams handed over use it up to a half, mail between shards a little more,
+ * answers of jobs have their places for certain, commands wait for one. */
 #define INBOX_CAPACITY     8192
 #define HAND_OVER_DEPTH    (INBOX_CAPACITY / 2)
 #define PEER_MAIL_DEPTH    (INBOX_CAPACITY * 5 / 8)
@@ -25,15 +27,15 @@
 #define INLINE_JOBS_MAX    512
 
 enum inbox_kind {
-	INBOX_JOB = 1,     /* struct crypto_job */
-	INBOX_DATAGRAM,    /* struct handed_datagram */
-	INBOX_ICMP_ERROR,  /* struct handed_error */
-	INBOX_SUPERSEDED,  /* struct superseded_mail */
-	INBOX_COMMAND,     /* struct command */
-	INBOX_LISTEN,      /* struct listen_order */
-	INBOX_REPORT_GO,   /* struct report_mail */
+	INBOX_JOB = 1,    /* struct crypto_job */
+	INBOX_DATAGRAM,   /* struct handed_datagram */
+	INBOX_ICMP_ERROR, /* struct handed_error */
+	INBOX_SUPERSEDED, /* struct superseded_mail */
+	INBOX_COMMAND,    /* struct command */
+	INBOX_LISTEN,     /* struct listen_order */
+	INBOX_REPORT_GO,  /* struct report_mail */
 	INBOX_REPORT_CANCEL,
-	INBOX_STOP,        /* struct shard.stop */
+	INBOX_STOP, /* struct shard.stop */
 };
 
 struct report;
@@ -64,7 +66,7 @@ struct shard {
 	struct mailbox *inbox;
 	struct counter_set counters;
 	struct tally tally;
-	uint64_t listen_done;  /* atomic: newest listen_order that was carried out */
+	uint64_t listen_done; /* atomic: newest listen_order that was carried out */
 	struct mail stop;
 	/* Control thread */
 	pthread_t thread;
@@ -89,7 +91,7 @@ struct shard {
 	struct half_open_view half_open;
 	struct report_run *reports;
 	uint32_t last_report_id;
-	struct errand *shutdown;      /* while one is carried out */
+	struct errand *shutdown; /* while one is carried out */
 	uint64_t shutdown_until_ms;
 	bool shutdown_more;
 	uint64_t memory_told_ms, tally_due_ms, error_logged_ms;
@@ -99,7 +101,8 @@ struct shard {
 struct listening {
 	struct listen_address address;
 	bool wanted;
-	struct ike_socket **sockets; /* [port][shard]: 2 x shards; those of the second port may be NULL */
+	struct ike_socket *
+		*sockets; /* [port][shard]: 2 x shards; those of the second port may be NULL */
 };
 
 struct shard_set {
@@ -107,7 +110,7 @@ struct shard_set {
 	struct shard_config config;
 	struct placement *placement;
 	struct steering steering;
-	struct crypto_pool *pool;     /* NULL: jobs are run inline */
+	struct crypto_pool *pool; /* NULL: jobs are run inline */
 	uint8_t cookie_secret[32];
 	size_t half_open_cells[2];
 	struct shard **shards;
@@ -157,7 +160,8 @@ unsigned shard_job_load(const struct shard *shard);
 void shard_run_inline_jobs(struct shard *shard);
 /* Gives every waiting job back unrun. */
 void shard_fail_inline_jobs(struct shard *shard);
-/* shard_set.c: never lost, waits while the mailbox is full (the shard is never waiting for the control thread). */
+/* shard_set.c: never lost, waits while the mailbox is full (the shard is never waiting for the
+ * control thread). */
 void shard_set_post(struct shard_set *set, unsigned shard, struct mail *mail);
 
 #endif

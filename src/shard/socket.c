@@ -27,17 +27,17 @@ static void set_buffers(int fd, size_t bytes)
 	}
 }
 
-/* IKE messages may be longer than the path's MTU and IKE has no other way than IP fragments (until RFC 7383), so never DF.
- * ICMP errors are wanted with the datagram that they quote. */
+/* IKE messages may be longer than the path's MTU and IKE has no other way than IP fragments (until
+ * RFC 7383), so never DF. ICMP errors are wanted with the datagram that they quote. */
 static bool set_options(int fd, int family)
 {
 	if (family == AF_INET) {
-		return set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
-			&& set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
+		return set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT) &&
+		       set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
 	}
-	return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)
-		&& set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT)
-		&& set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+	return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
+	       set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT) &&
+	       set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
 }
 
 static bool bind_to(int fd, const struct listen_address *address, uint16_t port)
@@ -63,8 +63,8 @@ static int open_bound(const struct socket_group_config *config, bool shared)
 		return -1;
 	}
 	set_buffers(fd, config->buffer);
-	if (!set_options(fd, family) || (shared && !set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1))
-		|| !bind_to(fd, config->address, config->port)) {
+	if (!set_options(fd, family) || (shared && !set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1)) ||
+		!bind_to(fd, config->address, config->port)) {
 		int cause = errno;
 		close(fd);
 		errno = cause;
@@ -73,8 +73,8 @@ static int open_bound(const struct socket_group_config *config, bool shared)
 	return fd;
 }
 
-/* With SO_REUSEPORT a second daemon of the same user would silently join the group and take its share of the
- * packets; without it, it is refused. So ask without it first. */
+/* With SO_REUSEPORT a second daemon of the same user would silently join the group and take its
+ * share of the packets; without it, it is refused. So ask without it first. */
 static bool port_is_free(const struct socket_group_config *config)
 {
 	int fd = open_bound(config, false);

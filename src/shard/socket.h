@@ -1,5 +1,6 @@
-/* The UDP sockets of a shard: one per listening address and port. Opened by the control thread, because the order in which
- * sockets join a reuseport group is the order of the shards; then used and closed by the shard alone. */
+/* The UDP sockets of a shard: one per listening address and port. Opened by the control thread,
+ * because the order in which sockets join a reuseport group is the order of the shards; then used
+ * and closed by the shard alone. */
 #ifndef SHARD_SOCKET_H
 #define SHARD_SOCKET_H
 
@@ -13,8 +14,8 @@ struct ike_socket {
 	struct ip_endpoint local;
 };
 
-/* One socket a shard on address and port, sockets[i] for shard i. `steering` NULL: the kernel picks by
- * addresses and ports. False with a reason, nothing is open then. */
+/* One socket a shard on address and port, sockets[i] for shard i. `steering` NULL: the kernel picks
+ * by addresses and ports. False with a reason, nothing is open then. */
 struct socket_group_config {
 	const struct listen_address *address;
 	uint16_t port;

@@ -156,8 +156,8 @@ static void emit_hash(struct program *p, const struct steering *s)
 	emit(p, BPF_RET | BPF_A, 0);
 }
 
-/* The kernel starts it at the UDP payload. An index past the group's end makes the kernel choose by addresses
- * and ports: a flood of rubbish spreads. */
+/* The kernel starts it at the UDP payload. An index past the group's end makes the kernel choose by
+ * addresses and ports: a flood of rubbish spreads. */
 static void program_build(struct program *p, const struct steering *s, bool nat_port)
 {
 	uint32_t base = nat_port ? ESP_MARKER_LEN : 0;

@@ -1,5 +1,5 @@
-/* Which shard owns a message: decided by the SPI that we chose ourselves (RFC 7296, section 2.6), the same in the kernel's
- * BPF program and in C. */
+/* Which shard owns a message: decided by the SPI that we chose ourselves (RFC 7296, section 2.6),
+ * the same in the kernel's BPF program and in C. */
 #ifndef SHARD_STEERING_H
 #define SHARD_STEERING_H
 
@@ -8,12 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STEERING_ANY     UINT_MAX /* too short to tell, or not IKE: whoever has it keeps it */
-#define IKE_HEADER_LEN   28       /* RFC 7296, section 3.1 */
-#define ESP_MARKER_LEN   4        /* RFC 3948, section 2.2 */
+#define STEERING_ANY   UINT_MAX /* too short to tell, or not IKE: whoever has it keeps it */
+#define IKE_HEADER_LEN 28       /* RFC 7296, section 3.1 */
+#define ESP_MARKER_LEN 4        /* RFC 3948, section 2.2 */
 
-/* Immutable after steering_init: any thread. The keys are secret, so that nobody outside can aim first requests at one
- * shard. */
+/* Immutable after steering_init: any thread. The keys are secret, so that nobody outside can aim
+ * first requests at one shard. */
 struct steering {
 	unsigned shards;
 	uint32_t add[2], multiply[3]; /* multipliers are odd */

@@ -64,14 +64,15 @@ bool shard_set_stats(const struct shard_set *set, unsigned i, struct shard_stats
 		.timers = tally_read(&t->timers),
 		.kernel_pending = tally_read(&t->kernel_pending),
 		.cpu_ns = (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec,
-		.memory = {
-			.ike_sas = tally_read(&t->memory.ike_sas),
-			.child_sas = tally_read(&t->memory.child_sas),
-			.negotiations = tally_read(&t->memory.negotiations),
-			.responses = tally_read(&t->memory.responses),
-			.keys = tally_read(&t->memory.keys),
-			.tables = tally_read(&t->memory.tables),
-		},
+		.memory =
+			{
+				.ike_sas = tally_read(&t->memory.ike_sas),
+				.child_sas = tally_read(&t->memory.child_sas),
+				.negotiations = tally_read(&t->memory.negotiations),
+				.responses = tally_read(&t->memory.responses),
+				.keys = tally_read(&t->memory.keys),
+				.tables = tally_read(&t->memory.tables),
+			},
 	};
 	return true;
 }

@@ -31,8 +31,9 @@ static inline void tally_add(uint64_t *cell, uint64_t n)
 }
 
 struct shard;
-/* Takes down what is measured rather than counted; the engine's memory only now and then: sets shard->tally_due_ms to when it wants to
- * be called again at the latest; UINT64_MAX: not until something has happened. */
+/* Takes down what is measured rather than counted; the engine's memory only now and then: sets
+ * shard->tally_due_ms to when it wants to be called again at the latest; UINT64_MAX: not until
+ * something has happened. */
 void shard_tell_tally(struct shard *shard);
 
 #endif
