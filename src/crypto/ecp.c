@@ -10,8 +10,7 @@
 #include <openssl/err.h>
 #include <openssl/obj_mac.h>
 
-static const int curve_nids[ECP_CURVES] = {
-	NID_X9_62_prime256v1, NID_secp384r1, NID_secp521r1};
+static const int curve_nids[ECP_CURVES] = {NID_X9_62_prime256v1, NID_secp384r1, NID_secp521r1};
 
 static pthread_mutex_t build_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(EC_GROUP *) curves[ECP_CURVES];
@@ -53,20 +52,19 @@ static enum crypto_job_result ecp_accept_peer(
 	point = point_get(curve, &s->peer_point[ke->index]);
 	if (!point)
 		return CRYPTO_JOB_FAILED;
-	/* RFC 6989, section 2.3: coordinates in range, and on the curve, whose cofactor is 1. The point
-	 * at infinity has no form in the payload. */
+	/* RFC 6989, section 2.3: coordinates in range, and on the curve, whose cofactor is 1. The
+	 * point at infinity has no form in the payload. */
 	p = EC_GROUP_get0_field(curve);
 	if (BN_cmp(s->peer, p) >= 0 || BN_cmp(s->spare, p) >= 0)
 		return CRYPTO_JOB_BAD_PEER_VALUE;
 	if (EC_POINT_set_affine_coordinates(curve, point, s->peer, s->spare, s->bn))
 		return CRYPTO_JOB_OK;
 	return ERR_GET_REASON(ERR_peek_last_error()) == EC_R_POINT_IS_NOT_ON_CURVE
-		? CRYPTO_JOB_BAD_PEER_VALUE
-		: CRYPTO_JOB_FAILED;
+		       ? CRYPTO_JOB_BAD_PEER_VALUE
+		       : CRYPTO_JOB_FAILED;
 }
 
-static bool ecp_generate(
-	const struct key_exchange *ke, struct ke_scratch *s, uint8_t *public_value)
+static bool ecp_generate(const struct key_exchange *ke, struct ke_scratch *s, uint8_t *public_value)
 {
 	const EC_GROUP *curve = curve_get(ke->index);
 	int len = ke->public_len / 2;
@@ -78,14 +76,13 @@ static bool ecp_generate(
 	if (!point)
 		return false;
 	do {
-		if (!BN_priv_rand_range_ex(
-			    s->private_key, EC_GROUP_get0_order(curve), 0, s->bn))
+		if (!BN_priv_rand_range_ex(s->private_key, EC_GROUP_get0_order(curve), 0, s->bn))
 			return false;
 	} while (BN_is_zero(s->private_key));
 	return EC_POINT_mul(curve, point, s->private_key, NULL, NULL, s->bn) &&
-		EC_POINT_get_affine_coordinates(curve, point, s->result, s->spare, s->bn) &&
-		BN_bn2binpad(s->result, public_value, len) == len &&
-		BN_bn2binpad(s->spare, public_value + len, len) == len;
+	       EC_POINT_get_affine_coordinates(curve, point, s->result, s->spare, s->bn) &&
+	       BN_bn2binpad(s->result, public_value, len) == len &&
+	       BN_bn2binpad(s->spare, public_value + len, len) == len;
 }
 
 static bool ecp_export_private(
@@ -100,8 +97,8 @@ static bool ecp_import_private(
 	const EC_GROUP *curve = curve_get(ke->index);
 
 	return curve && BN_bin2bn(private_key, ke->private_len, s->private_key) &&
-		!BN_is_zero(s->private_key) &&
-		BN_cmp(s->private_key, EC_GROUP_get0_order(curve)) < 0;
+	       !BN_is_zero(s->private_key) &&
+	       BN_cmp(s->private_key, EC_GROUP_get0_order(curve)) < 0;
 }
 
 static enum crypto_job_result ecp_agree(
@@ -114,8 +111,8 @@ static enum crypto_job_result ecp_agree(
 		return CRYPTO_JOB_FAILED;
 	point = point_get(curve, &s->result_point[ke->index]);
 	if (!point ||
-		!EC_POINT_mul(curve, point, NULL, s->peer_point[ke->index], s->private_key,
-			s->bn) ||
+		!EC_POINT_mul(
+			curve, point, NULL, s->peer_point[ke->index], s->private_key, s->bn) ||
 		!EC_POINT_get_affine_coordinates(curve, point, s->result, NULL, s->bn) ||
 		BN_bn2binpad(s->result, shared, ke->shared_len) != ke->shared_len)
 		return CRYPTO_JOB_FAILED;

@@ -63,8 +63,8 @@ extern const struct ke_method modp_method, ecp_method, x25519_method;
 
 /* NULL when there is no such method. */
 const struct key_exchange *key_exchange_by_id(uint16_t id);
-/* The calling thread's scratch, made at the first call and released with the thread; NULL when memory
- * is out. */
+/* The calling thread's scratch, made at the first call and released with the thread; NULL when
+ * memory is out. */
 struct ke_scratch *ke_scratch_get(void);
 
 /* Steps of a batch for the pool (job.c): moves the jobs that are like jobs[0] (kind and group)

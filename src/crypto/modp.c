@@ -29,10 +29,9 @@ static enum crypto_job_result modp_accept_peer(
 static bool pick_private(const struct modp_group *group, struct ke_scratch *s)
 {
 	do {
-		bool ok = group->q
-			? BN_priv_rand_range_ex(s->private_key, group->q, 0, s->bn)
-			: BN_priv_rand_ex(s->private_key, (int)group->exponent_bits,
-				  BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY, 0, s->bn);
+		bool ok = group->q ? BN_priv_rand_range_ex(s->private_key, group->q, 0, s->bn)
+				   : BN_priv_rand_ex(s->private_key, (int)group->exponent_bits,
+					     BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY, 0, s->bn);
 		if (!ok)
 			return false;
 	} while (BN_is_zero(s->private_key) || BN_is_one(s->private_key));
@@ -47,14 +46,14 @@ static bool power_of_generator(const struct modp_group *group, struct ke_scratch
 	int exponent_len = (int)(group->windows + 1) / 2;
 	int entry_len = (int)(group->words * sizeof(uint64_t));
 	bool ok = BN_bn2lebinpad(s->private_key, exponent, exponent_len) == exponent_len &&
-		BN_copy(s->result, group->start);
+		  BN_copy(s->result, group->start);
 
 	for (unsigned window = 0; ok && window < group->windows; window++) {
 		unsigned digit = (exponent[window / 2] >> (window % 2 * 4)) & 15;
 
 		modp_group_select(group, window, digit, entry);
 		ok = BN_lebin2bn((const uint8_t *)entry, entry_len, s->spare) &&
-			BN_mod_mul_montgomery(s->result, s->result, s->spare, group->mont, s->bn);
+		     BN_mod_mul_montgomery(s->result, s->result, s->spare, group->mont, s->bn);
 	}
 	secret_wipe(exponent, sizeof(exponent));
 	secret_wipe(entry, (size_t)entry_len);
@@ -67,7 +66,7 @@ static bool modp_generate(
 	const struct modp_group *group = modp_group_get(ke->index);
 
 	return group && pick_private(group, s) && power_of_generator(group, s) &&
-		BN_bn2binpad(s->result, public_value, ke->public_len) == ke->public_len;
+	       BN_bn2binpad(s->result, public_value, ke->public_len) == ke->public_len;
 }
 
 static bool modp_export_private(
@@ -80,7 +79,7 @@ static bool modp_import_private(
 	const struct key_exchange *ke, struct ke_scratch *s, const uint8_t *private_key)
 {
 	return BN_bin2bn(private_key, ke->private_len, s->private_key) &&
-		!BN_is_zero(s->private_key);
+	       !BN_is_zero(s->private_key);
 }
 
 static enum crypto_job_result modp_agree(

@@ -16,8 +16,7 @@ static const char modp1024_160_g[] =
 	"777E690F5504F213160217B4B01B886A5E91547F9E2749F4D7FBD7D3B9A92EE1909D0D2263F80A76"
 	"A6A24C087A091F531DBF0A0169B6A28AD662A4D18E73AFA32D779D5918D08BC8858F4DCEF97C2A24"
 	"855E6EEB22B3B2E5";
-static const char modp1024_160_q[] =
-	"F518AA8781A8DF278ABA4E7D64B7CB9D49462353";
+static const char modp1024_160_q[] = "F518AA8781A8DF278ABA4E7D64B7CB9D49462353";
 static const char modp2048_224_p[] =
 	"AD107E1E9123A9D0D660FAA79559C51FA20D64E5683B9FD1B54B1597B61D0A75E6FA141DF95A56DB"
 	"AF9A3C407BA1DF15EB3D688A309C180E1DE6B85A1274A0A66D3F8152AD6AC2129037C9EDEFDA4DF8"
@@ -34,8 +33,7 @@ static const char modp2048_224_g[] =
 	"B70A8137150B8EEB10E183EDD19963DDD9E263E4770589EF6AA21E7F5F2FF381B539CCE3409D13CD"
 	"566AFBB48D6C019181E1BCFE94B30269EDFE72FE9B6AA4BD7B5A0F1C71CFFF4C19C418E1F6EC0179"
 	"81BC087F2A7065B384B890D3191F2BFA";
-static const char modp2048_224_q[] =
-	"801C0D34C58D93FE997177101F80535A4738CEBCBF389A99B36371EB";
+static const char modp2048_224_q[] = "801C0D34C58D93FE997177101F80535A4738CEBCBF389A99B36371EB";
 static const char modp2048_256_p[] =
 	"87A8E61DB4B6663CFFBBD19C651959998CEEF608660DD0F25D2CEED4435E3B00E00DF8F1D61957D4"
 	"FAF7DF4561B2AA3016C3D91134096FAA3BF4296D830E9A7C209E0C6497517ABD5A8A9D306BCF67ED"
@@ -131,9 +129,9 @@ static bool fill_start(struct modp_group *group, const BIGNUM *generator, BIGNUM
 	}
 	group->start = BN_new();
 	return group->start &&
-		BN_mod_exp_mont(group->start, generator, sum, group->p, bn, group->mont) &&
-		BN_mod_inverse(group->start, group->start, group->p, bn) &&
-		BN_to_montgomery(group->start, group->start, group->mont, bn);
+	       BN_mod_exp_mont(group->start, generator, sum, group->p, bn, group->mont) &&
+	       BN_mod_inverse(group->start, group->start, group->p, bn) &&
+	       BN_to_montgomery(group->start, group->start, group->mont, bn);
 }
 
 static bool fill_table(struct modp_group *group, const BIGNUM *generator, BN_CTX *bn)
@@ -152,8 +150,8 @@ static bool fill_table(struct modp_group *group, const BIGNUM *generator, BN_CTX
 	base = BN_CTX_get(bn);
 	power = BN_CTX_get(bn);
 	ok = power && fill_start(group, generator, power, bn) &&
-		BN_to_montgomery(base, generator, group->mont, bn) &&
-		fill_powers(group, base, power, bn);
+	     BN_to_montgomery(base, generator, group->mont, bn) &&
+	     fill_powers(group, base, power, bn);
 	BN_CTX_end(bn);
 	return ok;
 }
@@ -168,7 +166,7 @@ static bool read_constants(
 		return group->p && *generator && BN_set_word(*generator, 2);
 	}
 	return BN_hex2bn(&group->p, from->p) && BN_hex2bn(generator, from->g) &&
-		BN_hex2bn(&group->q, from->q);
+	       BN_hex2bn(&group->q, from->q);
 }
 
 static struct modp_group *modp_group_build(const struct modp_constants *from)
@@ -182,8 +180,7 @@ static struct modp_group *modp_group_build(const struct modp_constants *from)
 		group->p_minus_1 = BN_dup(group->p);
 		group->mont = BN_MONT_CTX_new();
 		ok = group->p_minus_1 && BN_sub_word(group->p_minus_1, 1) && group->mont &&
-			BN_MONT_CTX_set(group->mont, group->p, bn) &&
-			fill_table(group, generator, bn);
+		     BN_MONT_CTX_set(group->mont, group->p, bn) && fill_table(group, generator, bn);
 	}
 	BN_free(generator);
 	BN_CTX_free(bn);

@@ -23,8 +23,8 @@ enum {
 	CPU_NUMBER_MAX = 65535,
 };
 
-/* A full reply mailbox is tried again after pauses of 50 us to 20 ms. After two seconds the answer is
- * late: the exchange that asked has long retransmitted or is gone. */
+/* A full reply mailbox is tried again after pauses of 50 us to 20 ms. After two seconds the answer
+ * is late: the exchange that asked has long retransmitted or is gone. */
 #define RETRY_MIN_NS  (50 * 1000ull)
 #define RETRY_MAX_NS  (20 * 1000 * 1000ull)
 #define LATE_AFTER_NS (2 * 1000 * 1000 * 1000ull)
@@ -119,8 +119,8 @@ static void make_late(struct crypto_worker *w, struct crypto_job *job)
 	uncount(&w->pending, 1);
 }
 
-/* Tries the answers in the outbox once, when their time has come: all of them, since one mailbox is full
- * and others may not be, but not the same full mailbox for each of a row of answers. */
+/* Tries the answers in the outbox once, when their time has come: all of them, since one mailbox is
+ * full and others may not be, but not the same full mailbox for each of a row of answers. */
 static void retry_outbox(struct crypto_worker *w, uint64_t now)
 {
 	struct crypto_job **at = &w->outbox, *job;
@@ -187,7 +187,8 @@ static void drop(struct crypto_worker *w, struct crypto_job *job)
 	crypto_job_free(job);
 }
 
-/* Takes a batch and runs it; answers go out job by job, not at the end. False when nothing waited. */
+/* Takes a batch and runs it; answers go out job by job, not at the end. False when nothing waited.
+ */
 static bool run_waiting(struct crypto_worker *w)
 {
 	struct crypto_job *jobs[BATCH_MAX];
@@ -216,14 +217,16 @@ static bool run_waiting(struct crypto_worker *w)
 	return true;
 }
 
-static int pause_ms(const struct crypto_worker *w)
+/* Sleeps until there is mail, or until the outbox is to be tried again. */
+static void wait_for_mail(const struct crypto_worker *w)
 {
-	uint64_t now;
+	struct pollfd fd = {.fd = mailbox_fd(w->inbox), .events = POLLIN};
+	struct timespec pause = {0};
+	uint64_t now = now_ns();
 
-	if (!w->outbox)
-		return -1;
-	now = now_ns();
-	return now >= w->retry_at_ns ? 0 : (int)((w->retry_at_ns - now) / 1000000) + 1;
+	if (w->outbox && now < w->retry_at_ns)
+		pause.tv_nsec = (long)(w->retry_at_ns - now); /* at most RETRY_MAX_NS */
+	ppoll(&fd, 1, w->outbox ? &pause : NULL, NULL);
 }
 
 static void *work(void *arg)
@@ -237,11 +240,8 @@ static void *work(void *arg)
 			retry_outbox(w, now_ns());
 		if (ran)
 			continue;
-		if (mailbox_sleep(w->inbox)) {
-			struct pollfd fd = {.fd = mailbox_fd(w->inbox), .events = POLLIN};
-
-			poll(&fd, 1, pause_ms(w));
-		}
+		if (mailbox_sleep(w->inbox))
+			wait_for_mail(w);
 		mailbox_awake(w->inbox);
 	}
 	return NULL;
@@ -281,8 +281,8 @@ static int start_thread(struct crypto_worker *w, const unsigned *cpu)
 	return err;
 }
 
-static bool start_worker(struct crypto_pool *pool, unsigned i, const struct crypto_pool_config *config,
-	char *error, size_t error_size)
+static bool start_worker(struct crypto_pool *pool, unsigned i,
+	const struct crypto_pool_config *config, char *error, size_t error_size)
 {
 	struct crypto_worker *w = &pool->worker[i];
 	const unsigned *cpu = config->cpus ? &config->cpus[i] : NULL;

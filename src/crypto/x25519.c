@@ -14,8 +14,8 @@ enum { X25519_LEN = 32 };
 static enum crypto_job_result x25519_accept_peer(
 	const struct key_exchange *ke, struct ke_scratch *s, const uint8_t *peer)
 {
-	/* Any 32 bytes are a value: the function masks the top bit and reduces (RFC 7748, section 5);
-	 * what is of small order shows in the result. */
+	/* Any 32 bytes are a value: the function masks the top bit and reduces (RFC 7748, section
+	 * 5); what is of small order shows in the result. */
 	EVP_PKEY_free(s->x25519_peer);
 	s->x25519_peer = EVP_PKEY_new_raw_public_key_ex(NULL, "X25519", NULL, peer, ke->public_len);
 	return s->x25519_peer ? CRYPTO_JOB_OK : CRYPTO_JOB_FAILED;
@@ -37,8 +37,8 @@ static bool x25519_generate(
 	EVP_PKEY_free(s->x25519_own);
 	s->x25519_own = NULL;
 	return EVP_PKEY_keygen(s->x25519_keygen, &s->x25519_own) > 0 &&
-		EVP_PKEY_get_raw_public_key(s->x25519_own, public_value, &len) > 0 &&
-		len == ke->public_len;
+	       EVP_PKEY_get_raw_public_key(s->x25519_own, public_value, &len) > 0 &&
+	       len == ke->public_len;
 }
 
 static bool x25519_export_private(
@@ -48,9 +48,9 @@ static bool x25519_export_private(
 
 	(void)ke;
 	return EVP_PKEY_get_raw_private_key(s->x25519_own, private_key, &scalar_len) > 0 &&
-		EVP_PKEY_get_raw_public_key(
-			s->x25519_own, private_key + X25519_LEN, &public_len) > 0 &&
-		scalar_len == X25519_LEN && public_len == X25519_LEN;
+	       EVP_PKEY_get_raw_public_key(s->x25519_own, private_key + X25519_LEN, &public_len) >
+		       0 &&
+	       scalar_len == X25519_LEN && public_len == X25519_LEN;
 }
 
 static bool x25519_import_private(

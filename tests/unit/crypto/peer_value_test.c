@@ -7,15 +7,15 @@
 
 #include "modp_group.h"
 
-static void expect_result(uint16_t id, enum crypto_job_kind kind, struct bytes peer,
-	enum crypto_job_result expected)
+static void expect_result(
+	uint16_t id, enum crypto_job_kind kind, struct bytes peer, enum crypto_job_result expected)
 {
 	struct crypto_job *job = crypto_job_new(kind, group_of(id), peer);
 
 	assert_non_null(job);
 	if (kind == CRYPTO_KE_DERIVE) {
-		struct crypto_job *own = crypto_job_new(
-			CRYPTO_KE_GENERATE, group_of(id), bytes_of(NULL, 0));
+		struct crypto_job *own =
+			crypto_job_new(CRYPTO_KE_GENERATE, group_of(id), bytes_of(NULL, 0));
 
 		assert_non_null(own);
 		crypto_job_run(own);
@@ -128,8 +128,7 @@ static void both_sides_agree(void **state)
 		a = crypto_job_new(CRYPTO_KE_GENERATE, group, bytes_of(NULL, 0));
 		crypto_job_run(a);
 		assert_int_equal(a->result, CRYPTO_JOB_OK);
-		b = crypto_job_new(
-			CRYPTO_KE_BOTH, group, bytes_of(a->public_value, a->public_len));
+		b = crypto_job_new(CRYPTO_KE_BOTH, group, bytes_of(a->public_value, a->public_len));
 		crypto_job_run(b);
 		assert_int_equal(b->result, CRYPTO_JOB_OK);
 		c = derive_job(all_groups[i], secret_bytes(&a->private_key),
@@ -167,8 +166,8 @@ static void unusable_jobs(void **state)
 	assert_null(crypto_job_new(CRYPTO_KE_BOTH, none, value_bytes(&peer)));
 	assert_null(crypto_job_new(CRYPTO_KE_BOTH,
 		algorithm_by_id(TRANSFORM_PRF, PRF_HMAC_SHA2_256), value_bytes(&peer)));
-	assert_null(crypto_job_new((enum crypto_job_kind)7, group_of(KE_ECP_256),
-		value_bytes(&peer)));
+	assert_null(
+		crypto_job_new((enum crypto_job_kind)7, group_of(KE_ECP_256), value_bytes(&peer)));
 	/* no private key, a short one, zero, and one past the order */
 	job = crypto_job_new(CRYPTO_KE_DERIVE, group_of(KE_ECP_256), value_bytes(&peer));
 	crypto_job_run(job);
@@ -292,8 +291,8 @@ static void modp_public_is_g_to_the_x(void **state)
 			safe = safe && ke->id != subgroup_ids[k];
 		assert_int_equal(safe, group->q == NULL);
 		/* entry 0 of window 0 is g itself, in Montgomery form */
-		assert_non_null(BN_lebin2bn((const uint8_t *)group->powers,
-			(int)(group->words * 8), g));
+		assert_non_null(
+			BN_lebin2bn((const uint8_t *)group->powers, (int)(group->words * 8), g));
 		assert_true(BN_from_montgomery(g, g, group->mont, bn));
 		if (safe)
 			assert_true(BN_is_word(g, 2));
@@ -464,8 +463,8 @@ static void x25519_not_canonical(void **state)
 	static const char nine_and_p[] =
 		"f6ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f";
 	struct value peers[3] = {from_hex(nine), from_hex(nine_and_p), from_hex(nine)};
-	struct crypto_job *own = crypto_job_new(
-		CRYPTO_KE_GENERATE, group_of(KE_CURVE25519), bytes_of(NULL, 0));
+	struct crypto_job *own =
+		crypto_job_new(CRYPTO_KE_GENERATE, group_of(KE_CURVE25519), bytes_of(NULL, 0));
 
 	(void)state;
 	peers[2].data[31] |= 0x80;
@@ -505,9 +504,8 @@ static void batch_of_all(void **state)
 				peer = (struct value){.len = group_of(id)->public_len};
 			else
 				peer = our_public(id);
-			jobs[n] = crypto_job_new(
-				round == 2 ? CRYPTO_KE_GENERATE : CRYPTO_KE_BOTH, group_of(id),
-				value_bytes(&peer));
+			jobs[n] = crypto_job_new(round == 2 ? CRYPTO_KE_GENERATE : CRYPTO_KE_BOTH,
+				group_of(id), value_bytes(&peer));
 			jobs[n]->tag = round;
 			original[n] = jobs[n];
 			n++;
@@ -531,8 +529,8 @@ static void batch_of_all(void **state)
 
 static void gather_keeps_order(void **state)
 {
-	static const uint16_t ids[] = {KE_ECP_256, KE_CURVE25519, KE_ECP_256, KE_ECP_384,
-		KE_ECP_256, KE_CURVE25519};
+	static const uint16_t ids[] = {
+		KE_ECP_256, KE_CURVE25519, KE_ECP_256, KE_ECP_384, KE_ECP_256, KE_CURVE25519};
 	struct value peer = our_public(KE_ECP_256);
 	struct crypto_job *jobs[6];
 	static const uint64_t expected[] = {0, 2, 4, 1, 3, 5};

@@ -48,8 +48,9 @@ struct crypto_job {
 };
 
 /* A zeroed job with room for what `kind` needs; NULL when memory is out, or `group` is not a key
- * exchange method that this room knows. `peer_public` is copied (and ignored for GENERATE); one of a wrong length
- * makes a job that ends as BAD_PEER_VALUE. For DERIVE the caller puts the `private_key` in. */
+ * exchange method that this room knows. `peer_public` is copied (and ignored for GENERATE); one of
+ * a wrong length makes a job that ends as BAD_PEER_VALUE. For DERIVE the caller puts the
+ * `private_key` in. */
 struct crypto_job *crypto_job_new(
 	enum crypto_job_kind kind, const struct algorithm *group, struct bytes peer_public);
 /* Wipes and frees. */
@@ -82,7 +83,8 @@ struct crypto_pool_stats {
 struct crypto_pool *crypto_pool_start(
 	const struct crypto_pool_config *config, char *error, size_t error_size);
 /* Waits for running jobs; queued ones are freed unrun. Nobody may submit any more, nor touch
- * a job in flight; the reply mailboxes must still exist, and hold what was answered. */
+ * a job in flight. The reply mailboxes are freed after this, even when all answers have come: a
+ * worker may still be inside the post whose mail was taken. What they hold is the caller's. */
 void crypto_pool_stop(struct crypto_pool *pool);
 /* Any thread. False when the queues are full (overload): the job stays the caller's.
  * Afterwards the job is the pool's until it comes out of `reply`. With zero workers the job is run
