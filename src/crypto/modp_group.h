@@ -24,7 +24,7 @@ struct modp_group {
 	BIGNUM *start; /* g^-(sum of all 16^i): takes back what the "+ 1" added */
 };
 
-/* The group of a key_exchange's index; made at the first call (for the largest ~25 ms), then
+/* The group of a key_exchange's index; made at the first call (for the largest 30 ms), then
  * read-only for ever and for all threads. NULL when memory is out. */
 const struct modp_group *modp_group_get(unsigned index);
 /* Copies entry `digit` of `window` without letting memory accesses tell which. */
