@@ -14,7 +14,7 @@ static bool well_formed(const struct encr_request *request)
 	if (request->keymat.len != algorithm_encr_keymat_len(encr, request->key_bits) ||
 		request->iv.len != encr->iv_len)
 		return false;
-	if (request->len > SYMMETRIC_INPUT_MAX || request->len % encr->block_len != 0)
+	if (request->len > ENCR_DATA_MAX || request->len % encr->block_len != 0)
 		return false;
 	if (!encr->aead)
 		return !request->icv && request->aad.len == 0;

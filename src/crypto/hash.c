@@ -20,7 +20,10 @@ static bool run_md5(EVP_MD_CTX *md5, struct bytes data, uint8_t *out)
 }
 
 /* The library uses SHA-NI in jobs only: two to three times as fast as its direct functions,
- * which in turn are ahead of a lone job where there are no such instructions. */
+ * which in turn are ahead of a lone job where there are no such instructions. Jobs have a
+ * limit: the library counts their lengths in 16 bits. */
+#define HASH_JOB_MAX 65534
+
 static bool run_sha_ni(
 	struct crypto_context *context, IMB_HASH_ALG alg, size_t len, struct bytes data, uint8_t *out)
 {
@@ -35,6 +38,8 @@ static bool run_sha_ni(
 
 bool hash_run(struct crypto_context *context, enum hash hash, struct bytes data, uint8_t *out)
 {
+	bool as_job = context->sha_ni && data.len <= HASH_JOB_MAX;
+
 	/* The direct functions refuse only null pointers. */
 	if (data.len == 0)
 		data.data = context->scratch;
@@ -42,12 +47,12 @@ bool hash_run(struct crypto_context *context, enum hash hash, struct bytes data,
 	case HASH_MD5:
 		return run_md5(context->md5, data, out);
 	case HASH_SHA1:
-		if (context->sha_ni)
+		if (as_job)
 			return run_sha_ni(context, IMB_AUTH_SHA_1, 20, data, out);
 		IMB_SHA1(context->lone, data.data, data.len, out);
 		return true;
 	case HASH_SHA2_256:
-		if (context->sha_ni)
+		if (as_job)
 			return run_sha_ni(context, IMB_AUTH_SHA_256, 32, data, out);
 		IMB_SHA256(context->lone, data.data, data.len, out);
 		return true;

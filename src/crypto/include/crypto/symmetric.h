@@ -20,9 +20,11 @@ void crypto_context_free(struct crypto_context *context);
 #define ICV_MAX 32
 #define ENCR_KEYMAT_MAX 40
 #define SYMMETRIC_PARTS_MAX 12
-/* Of all parts together, of a PRF's key, of data to encrypt, of AAD: the longest IKE message
- * and what is joined to it, in bytes. */
+/* Of all parts together, of a PRF's key, of AAD: the longest IKE message and what is joined to
+ * it, in bytes. */
 #define SYMMETRIC_INPUT_MAX (65535 + 8192)
+/* Of data to encrypt: no IKE message has room for more. */
+#define ENCR_DATA_MAX 65520
 
 /* prf(key, parts[0] | parts[1] | ...) into out[alg->output_len] (RFC 7296, section 2.13).
  * Key lengths that the algorithm does not prefer are handled as RFC 2104, 4434 and 4615 say.
