@@ -1,5 +1,5 @@
-/* PRFs and the integrity algorithms that are made of the same hash or cipher: who names one of the two in ike=
- * means both. */
+/* PRFs and the integrity algorithms that are made of the same hash or cipher: who names one of the
+ * two in ike= means both. */
 #ifndef IKE_HASH_PAIR_H
 #define IKE_HASH_PAIR_H
 

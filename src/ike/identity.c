@@ -1,4 +1,5 @@
-/* Identities (RFC 7296, section 3.5): made, compared, shared. Their text forms are in identity_text.c. */
+/* Identities (RFC 7296, section 3.5): made, compared, shared. Their text forms are in
+ * identity_text.c. */
 #include "ike/identity.h"
 
 #include "base/table.h"

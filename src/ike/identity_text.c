@@ -161,8 +161,8 @@ struct identity *identity_parse(const char *text, char *error, size_t error_size
 
 /* ---- writing ---------------------------------------------------------------- */
 
-__attribute__((format(printf, 3, 4)))
-static bool append(char *out, size_t *used, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static bool append(
+	char *out, size_t *used, const char *format, ...)
 {
 	va_list args;
 	int n;

@@ -115,8 +115,8 @@ int notify_error_index(uint16_t type)
 
 int notify_status_index(uint16_t type)
 {
-	return type >= STATUS_FIRST && type - STATUS_FIRST < (int)STATUS_COUNT
-		? type - STATUS_FIRST : -1;
+	return type >= STATUS_FIRST && type - STATUS_FIRST < (int)STATUS_COUNT ? type - STATUS_FIRST
+									       : -1;
 }
 
 const char *notify_error_name(unsigned index)

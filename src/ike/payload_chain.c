@@ -7,8 +7,7 @@
 
 #define GENERIC_HEADER_LEN 4
 
-__attribute__((format(printf, 4, 5)))
-static enum chain_result chain_error(
+__attribute__((format(printf, 4, 5))) static enum chain_result chain_error(
 	enum chain_result result, char *error, size_t error_size, const char *format, ...)
 {
 	va_list args;
@@ -19,8 +18,8 @@ static enum chain_result chain_error(
 	return result;
 }
 
-enum chain_result payload_chain_decode(
-	uint8_t first, struct bytes bytes, struct payload_list *list, char *error, size_t error_size)
+enum chain_result payload_chain_decode(uint8_t first, struct bytes bytes, struct payload_list *list,
+	char *error, size_t error_size)
 {
 	struct reader r = reader_of(bytes);
 	uint8_t type = first;
@@ -79,10 +78,8 @@ unsigned payload_count(const struct payload_list *list, uint8_t type)
 
 static const char *known_type_name(uint8_t type)
 {
-	static const char *const names[] = {
-		"SA", "KE", "IDi", "IDr", "CERT", "CERTREQ", "AUTH", "Ni", "N", "D", "V", "TSi",
-		"TSr", "SK", "CP", "EAP",
-	};
+	static const char *const names[] = {"SA", "KE", "IDi", "IDr", "CERT", "CERTREQ", "AUTH",
+		"Ni", "N", "D", "V", "TSi", "TSr", "SK", "CP", "EAP"};
 
 	if (type >= PAYLOAD_SA && type <= PAYLOAD_EAP)
 		return names[type - PAYLOAD_SA];

@@ -66,19 +66,19 @@ static const struct algorithm *common(
 }
 
 /* Integrity beside an AEAD cipher: none, said by the transform NONE or by silence (section 3.3). */
-static bool choose_integ(const struct proposal *local, const struct proposal *remote,
-	bool aead, struct chosen_proposal *chosen)
+static bool choose_integ(const struct proposal *local, const struct proposal *remote, bool aead,
+	struct chosen_proposal *chosen)
 {
 	chosen->integ = NULL;
 	if (aead)
 		return !has_type(remote, TRANSFORM_INTEG) ||
-			has_id(remote, TRANSFORM_INTEG, INTEG_NONE);
+		       has_id(remote, TRANSFORM_INTEG, INTEG_NONE);
 	chosen->integ = common(local, remote, TRANSFORM_INTEG);
 	return chosen->integ != NULL && chosen->integ->id != INTEG_NONE;
 }
 
-static bool choose_protection(const struct proposal *local, const struct proposal *remote,
-	struct chosen_proposal *chosen)
+static bool choose_protection(
+	const struct proposal *local, const struct proposal *remote, struct chosen_proposal *chosen)
 {
 	if (local->protocol == PROTOCOL_AH)
 		return choose_integ(local, remote, false, chosen);
@@ -88,18 +88,18 @@ static bool choose_protection(const struct proposal *local, const struct proposa
 			continue;
 		chosen->encr = algorithm_by_id(TRANSFORM_ENCR, t->id);
 		chosen->encr_key_bits = t->key_bits;
-		if (chosen->encr != NULL &&
-			choose_integ(local, remote, chosen->encr->aead, chosen))
+		if (chosen->encr != NULL && choose_integ(local, remote, chosen->encr->aead, chosen))
 			return true;
 	}
 	return false;
 }
 
 /* False also if one side insists on a key exchange that the other does not have. */
-static bool choose_ke(const struct proposal *local, const struct proposal *remote,
-	uint16_t want_ke, struct chosen_proposal *chosen)
+static bool choose_ke(const struct proposal *local, const struct proposal *remote, uint16_t want_ke,
+	struct chosen_proposal *chosen)
 {
-	bool local_may_omit = !has_type(local, TRANSFORM_KE) || has_id(local, TRANSFORM_KE, KE_NONE);
+	bool local_may_omit =
+		!has_type(local, TRANSFORM_KE) || has_id(local, TRANSFORM_KE, KE_NONE);
 	bool remote_may_omit =
 		!has_type(remote, TRANSFORM_KE) || has_id(remote, TRANSFORM_KE, KE_NONE);
 
@@ -145,7 +145,8 @@ bool proposal_choose(const struct proposal_list *local, const struct proposal_li
 			continue;
 		for (unsigned l = 0; l < local->count; l++)
 			if (local->proposals[l].protocol == protocol &&
-				choose_within(&local->proposals[l], offer, ke_required, want_ke, chosen))
+				choose_within(
+					&local->proposals[l], offer, ke_required, want_ke, chosen))
 				return true;
 	}
 	*chosen = (struct chosen_proposal){0};

@@ -1,5 +1,5 @@
-/* Lists of proposals: shared by reference, compared, shown. How they are read from ike= and esp= is in
- * proposal_text.c. */
+/* Lists of proposals: shared by reference, compared, shown. How they are read from ike= and esp= is
+ * in proposal_text.c. */
 #include "ike/proposal.h"
 
 #include "hash_pair.h"
@@ -23,7 +23,7 @@ void proposal_list_unref(struct proposal_list *list)
 static bool transform_equal(const struct transform *a, const struct transform *b)
 {
 	return a->type == b->type && a->id == b->id && a->key_bits == b->key_bits &&
-		a->unknown_attribute == b->unknown_attribute;
+	       a->unknown_attribute == b->unknown_attribute;
 }
 
 static bool proposal_equal(const struct proposal *a, const struct proposal *b)
@@ -47,21 +47,16 @@ bool proposal_list_equal(const struct proposal_list *a, const struct proposal_li
 	return true;
 }
 
-/* ---- for one exchange ---------------------------------------------------------- */
+/* ---- key exchange methods --------------------------------------------------------- */
 
-static void set_ke(struct proposal *p, const struct algorithm *ke)
+static void add_ke(struct proposal *p, const struct algorithm *ke)
 {
-	unsigned kept = 0;
-	bool named = false;
-
-	for (unsigned i = 0; i < p->transform_count; i++) {
-		named |= p->transforms[i].type == TRANSFORM_KE;
-		if (ke != NULL || p->transforms[i].type != TRANSFORM_KE)
-			p->transforms[kept++] = p->transforms[i];
-	}
-	if (ke != NULL && !named && kept < TRANSFORMS_MAX)
-		p->transforms[kept++] = (struct transform){.type = TRANSFORM_KE, .id = ke->id};
-	p->transform_count = (uint16_t)kept;
+	for (unsigned i = 0; i < p->transform_count; i++)
+		if (p->transforms[i].type == TRANSFORM_KE)
+			return;
+	if (p->transform_count < TRANSFORMS_MAX)
+		p->transforms[p->transform_count++] =
+			(struct transform){.type = TRANSFORM_KE, .id = ke->id};
 }
 
 struct proposal_list *proposal_list_with_ke(
@@ -75,7 +70,7 @@ struct proposal_list *proposal_list_with_ke(
 	memcpy(copy, list, size);
 	copy->references = 1;
 	for (unsigned i = 0; i < copy->count; i++)
-		set_ke(&copy->proposals[i], ke);
+		add_ke(&copy->proposals[i], ke);
 	return copy;
 }
 
@@ -84,8 +79,7 @@ const struct algorithm *proposal_list_first_ke(const struct proposal_list *list)
 	for (unsigned i = 0; i < list->count; i++) {
 		const struct proposal *p = &list->proposals[i];
 		for (unsigned t = 0; t < p->transform_count; t++)
-			if (p->transforms[t].type == TRANSFORM_KE &&
-				p->transforms[t].id != KE_NONE)
+			if (p->transforms[t].type == TRANSFORM_KE && p->transforms[t].id != KE_NONE)
 				return algorithm_by_id(TRANSFORM_KE, p->transforms[t].id);
 	}
 	return NULL;
@@ -221,7 +215,8 @@ const char *chosen_child_text(const struct chosen_proposal *chosen, char out[CHO
 
 	if (chosen->encr != NULL)
 		algorithm_encr_text(chosen->encr, chosen->encr_key_bits, encr);
-	snprintf(out, CHOSEN_TEXT_MAX, "%s%s%s%s%s", encr, *encr != '\0' && *integ != '\0' ? "-" : "",
-		integ, chosen->ke != NULL ? "-" : "", chosen->ke != NULL ? chosen->ke->name : "");
+	snprintf(out, CHOSEN_TEXT_MAX, "%s%s%s%s%s", encr,
+		*encr != '\0' && *integ != '\0' ? "-" : "", integ, chosen->ke != NULL ? "-" : "",
+		chosen->ke != NULL ? chosen->ke->name : "");
 	return out;
 }

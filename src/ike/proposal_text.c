@@ -5,10 +5,10 @@
  *     FIELD    = NAME{+NAME}              alternatives, the preferred one first
  *     PART     = key exchange methods, or encrypt=FIELD, integ=FIELD, prf=FIELD, ke=FIELD
  *
- * The first field names the encryption (with ah=: the integrity), the others the hash (integrity, PRF or both) and the key
- * exchange methods, told apart by their names. A cipher's key length stands behind its name, with or without '_' or
- * '-'; without it 256 and 128 bits are meant, in this order. What is left out takes
- * the default, which never has weak algorithms. */
+ * The first field names the encryption (with ah=: the integrity), the others the hash (integrity,
+ * PRF or both) and the key exchange methods, told apart by their names. A cipher's key length
+ * stands behind its name, with or without '_' or '-'; without it 256 and 128 bits are meant, in
+ * this order. What is left out takes the default, which never has weak algorithms. */
 #include "ike/proposal.h"
 
 #include "hash_pair.h"
@@ -25,8 +25,8 @@
 #define DEFAULT_ESP  "aes_gcm_16+chacha20_poly1305,aes_cbc"
 #define DEFAULT_AH   DEFAULT_HASH
 
-#define QUOTED_MAX 64
-#define FIELDS_MAX 4
+#define QUOTED_MAX   64
+#define FIELDS_MAX   4
 
 /* A piece of the text; NULL: not given. */
 struct word {
@@ -35,7 +35,7 @@ struct word {
 };
 
 struct proposal_parser {
-	const char *key;   /* "ike", "esp", "ah" */
+	const char *key; /* "ike", "esp", "ah" */
 	const char *text;
 	uint8_t protocol;
 	int esn;
@@ -60,8 +60,8 @@ static const char *quote(struct word w, char out[QUOTED_MAX])
 	return out;
 }
 
-__attribute__((format(printf, 2, 3)))
-static bool refuse(const struct proposal_parser *p, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static bool refuse(
+	const struct proposal_parser *p, const char *format, ...)
 {
 	struct word whole = {p->text, strlen(p->text)};
 	char quoted[QUOTED_MAX];
@@ -76,8 +76,8 @@ static bool refuse(const struct proposal_parser *p, const char *format, ...)
 	return false;
 }
 
-static bool refuse_word(const struct proposal_parser *p, const char *what, struct word w,
-	const char *why)
+static bool refuse_word(
+	const struct proposal_parser *p, const char *what, struct word w, const char *why)
 {
 	char quoted[QUOTED_MAX];
 
@@ -110,7 +110,8 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Takes off `*rest` what stands before `separator`; all of it, and `*rest` then is NULL, if there is none. */
+/* Takes off `*rest` what stands before `separator`; all of it, and `*rest` then is NULL, if there
+ * is none. */
 static struct word cut(struct word *rest, char separator)
 {
 	const char *at = memchr(rest->at, separator, rest->len);
@@ -186,8 +187,8 @@ static bool looks_like_ke(struct word name)
 	return false;
 }
 
-static bool set_field(const struct proposal_parser *p, struct word *field, struct word value,
-	const char *what)
+static bool set_field(
+	const struct proposal_parser *p, struct word *field, struct word value, const char *what)
 {
 	if (field->at != NULL)
 		return refuse_word(p, what, value, "comes when others were given before");
@@ -196,8 +197,7 @@ static bool set_field(const struct proposal_parser *p, struct word *field, struc
 }
 
 /* The fields behind the first: which is the hash, which the key exchange? */
-static bool classify_field(
-	const struct proposal_parser *p, struct fields *f, struct word field)
+static bool classify_field(const struct proposal_parser *p, struct fields *f, struct word field)
 {
 	struct word rest = field;
 	struct word name = cut(&rest, '+');
@@ -281,7 +281,7 @@ static bool split_proposal(const struct proposal_parser *p, struct fields *f, st
 	}
 	if (f->hash.at != NULL && p->protocol != PROTOCOL_IKE)
 		return set_field(p, &f->integ, f->hash, type_text(TRANSFORM_INTEG));
-	/* Two positional hashes have become integrity and PRF; named parts take the place of both. */
+	/* Two positional hashes have become integrity and PRF already. */
 	if (f->integ.at != NULL || f->prf.at != NULL) {
 		if (f->hash.at != NULL && f->hash.at != f->integ.at)
 			return refuse_word(p, "hash", f->hash, "comes beside integ= or prf=");
@@ -328,7 +328,8 @@ static const struct algorithm *find(
 	return alg;
 }
 
-/* "aes_gcm_16_256", "aes256", "aes-256": splits off the key length. A whole name that ends in digits wins. */
+/* "aes_gcm_16_256", "aes256", "aes-256": splits off the key length. A whole name that ends in
+ * digits wins. */
 static struct word cut_key_length(struct word *name)
 {
 	size_t len = name->len;
@@ -375,7 +376,7 @@ static bool add_encr(const struct proposal_parser *p, struct proposal *out, stru
 		return add_transform(p, out, TRANSFORM_ENCR, alg->id, 0);
 	if (digits.len == 0)
 		return add_transform(p, out, TRANSFORM_ENCR, alg->id, 256) &&
-			add_transform(p, out, TRANSFORM_ENCR, alg->id, 128);
+		       add_transform(p, out, TRANSFORM_ENCR, alg->id, 128);
 	uint16_t bits = key_bits_of(digits);
 	if (!algorithm_has_key_bits(alg, bits))
 		return refuse_word(p, type_text(TRANSFORM_ENCR), word, "has no such key length");
@@ -400,7 +401,8 @@ static bool add_field(const struct proposal_parser *p, struct proposal *out,
 		struct word name = cut(&rest, '+');
 		if (name.len == 0)
 			return refuse_word(p, type_text(type), field, "has an empty alternative");
-		if (!(type == TRANSFORM_ENCR ? add_encr(p, out, name) : add_named(p, out, type, name)))
+		if (!(type == TRANSFORM_ENCR ? add_encr(p, out, name)
+					     : add_named(p, out, type, name)))
 			return false;
 	}
 	return true;
@@ -430,8 +432,8 @@ static bool is_none(struct word field)
 	return alg != NULL && alg->id == INTEG_NONE;
 }
 
-static bool check_integ(const struct proposal_parser *p, const struct proposal *out,
-	struct word field)
+static bool check_integ(
+	const struct proposal_parser *p, const struct proposal *out, struct word field)
 {
 	for (unsigned i = 0; i < out->transform_count; i++)
 		if (out->transforms[i].type == TRANSFORM_INTEG &&
@@ -445,8 +447,8 @@ static bool add_integrity(
 	const struct proposal_parser *p, struct proposal *out, struct word field, bool aead)
 {
 	if (aead && field.at != NULL && !is_none(field))
-		return refuse_word(p, type_text(TRANSFORM_INTEG), field,
-			"does not go with AEAD encryption");
+		return refuse_word(
+			p, type_text(TRANSFORM_INTEG), field, "does not go with AEAD encryption");
 	if (aead)
 		return true;
 	if (field.at == NULL)
@@ -454,7 +456,8 @@ static bool add_integrity(
 	return add_field(p, out, TRANSFORM_INTEG, field) && check_integ(p, out, field);
 }
 
-/* One field for both: "sha2" is the PRF and the integrity algorithm of this hash, whichever of the two is named. */
+/* One field for both: "sha2" is the PRF and the integrity algorithm of this hash, whichever of the
+ * two is named. */
 static bool add_hash(const struct proposal_parser *p, struct proposal *out, struct word field)
 {
 	struct word rest = field;
@@ -462,12 +465,14 @@ static bool add_hash(const struct proposal_parser *p, struct proposal *out, stru
 	while (rest.at != NULL) {
 		struct word name = cut(&rest, '+');
 		const struct algorithm *prf = algorithm_by_name(TRANSFORM_PRF, name.at, name.len);
-		const struct algorithm *integ = algorithm_by_name(TRANSFORM_INTEG, name.at, name.len);
+		const struct algorithm *integ =
+			algorithm_by_name(TRANSFORM_INTEG, name.at, name.len);
 		uint16_t prf_id = prf != NULL ? prf->id : 0;
 		uint16_t integ_id = integ != NULL ? integ->id : INTEG_NONE;
 
 		if (prf == NULL && integ == NULL)
-			return refuse_word(p, "PRF or integrity algorithm", name, "is not recognized");
+			return refuse_word(
+				p, "PRF or integrity algorithm", name, "is not recognized");
 		if (prf == NULL)
 			prf_id = prf_of_integ(integ_id);
 		else
@@ -508,7 +513,7 @@ static bool add_key_exchange(
 
 	if (field.at == NULL)
 		return p->protocol != PROTOCOL_IKE ||
-			add_field(p, out, TRANSFORM_KE, word_of(DEFAULT_KE));
+		       add_field(p, out, TRANSFORM_KE, word_of(DEFAULT_KE));
 	/* "none" alone: as if no method had been named. */
 	alg = algorithm_by_name(TRANSFORM_KE, field.at, field.len);
 	if (p->protocol != PROTOCOL_IKE && alg != NULL && alg->id == KE_NONE)
@@ -525,8 +530,7 @@ static bool add_sequence_numbers(const struct proposal_parser *p, struct proposa
 	return p->esn == 1 || add_transform(p, out, TRANSFORM_SN, SN_32BIT, 0);
 }
 
-static bool parse_proposal(
-	const struct proposal_parser *p, struct word text, struct proposal *out)
+static bool parse_proposal(const struct proposal_parser *p, struct word text, struct proposal *out)
 {
 	struct fields f;
 	bool aead = false;

@@ -13,8 +13,8 @@ struct sa_decoder {
 	unsigned proposal; /* counted from 1, for the error text */
 };
 
-__attribute__((format(printf, 2, 3)))
-static bool malformed(const struct sa_decoder *d, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static bool malformed(
+	const struct sa_decoder *d, const char *format, ...)
 {
 	va_list args;
 	int n = snprintf(d->error, d->error_size, "proposal %u: ", d->proposal);
@@ -27,8 +27,8 @@ static bool malformed(const struct sa_decoder *d, const char *format, ...)
 	return false;
 }
 
-/* The only attribute there is: Key Length, always type/value. Anything else makes the transform one that we
- * must not choose, but leaves the others of the proposal alone (section 3.3.6). */
+/* The only attribute there is: Key Length, always type/value. Anything else makes the transform one
+ * that we must not choose, but leaves the others of the proposal alone (section 3.3.6). */
 static bool attributes_decode(struct reader *r, struct transform *t)
 {
 	bool have_key_length = false;
@@ -156,10 +156,20 @@ static void transform_encode(struct writer *w, const struct transform *t, bool l
 	}
 }
 
-static void proposal_encode(
-	struct writer *w, const struct proposal *p, uint8_t spi_len, uint64_t spi, bool last)
+static bool goes_out(const struct transform *t, bool without_ke)
+{
+	return !without_ke || t->type != TRANSFORM_KE;
+}
+
+/* `without_ke`: KE transforms are passed over. */
+static void proposal_encode(struct writer *w, const struct proposal *p, uint8_t spi_len,
+	uint64_t spi, bool without_ke, bool last)
 {
 	size_t at = writer_len(w);
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < p->transform_count; i++)
+		count += goes_out(&p->transforms[i], without_ke);
 
 	write_u8(w, last ? 0 : MORE_PROPOSALS);
 	write_u8(w, 0);
@@ -167,25 +177,39 @@ static void proposal_encode(
 	write_u8(w, p->number);
 	write_u8(w, p->protocol);
 	write_u8(w, spi_len);
-	write_u8(w, (uint8_t)p->transform_count);
+	write_u8(w, (uint8_t)count);
 	if (spi_len == 4)
 		write_u32(w, (uint32_t)spi);
 	else if (spi_len == 8)
 		write_u64(w, spi);
 	else if (spi_len != 0)
 		w->failed = true;
-	for (unsigned i = 0; i < p->transform_count; i++)
-		transform_encode(w, &p->transforms[i], i + 1u == p->transform_count);
+	for (unsigned i = 0, left = count; left > 0; i++)
+		if (goes_out(&p->transforms[i], without_ke))
+			transform_encode(w, &p->transforms[i], --left == 0);
 	patch_u16(w, at + 2, (uint16_t)(writer_len(w) - at));
+}
+
+static void proposals_encode(struct message_writer *m, const struct proposal_list *list,
+	uint8_t spi_len, uint64_t spi, bool without_ke)
+{
+	payload_begin(m, PAYLOAD_SA);
+	for (unsigned i = 0; i < list->count; i++)
+		proposal_encode(&m->w, &list->proposals[i], spi_len, spi, without_ke,
+			i + 1u == list->count);
+	payload_end(m);
 }
 
 void sa_payload_encode(
 	struct message_writer *m, const struct proposal_list *list, uint8_t spi_len, uint64_t spi)
 {
-	payload_begin(m, PAYLOAD_SA);
-	for (unsigned i = 0; i < list->count; i++)
-		proposal_encode(&m->w, &list->proposals[i], spi_len, spi, i + 1u == list->count);
-	payload_end(m);
+	proposals_encode(m, list, spi_len, spi, false);
+}
+
+void sa_payload_encode_without_ke(
+	struct message_writer *m, const struct proposal_list *list, uint8_t spi_len, uint64_t spi)
+{
+	proposals_encode(m, list, spi_len, spi, true);
 }
 
 static void add_transform(
@@ -212,6 +236,6 @@ void chosen_payload_encode(struct message_writer *m, const struct chosen_proposa
 		p.transforms[p.transform_count++] = (struct transform){
 			.type = TRANSFORM_SN, .id = chosen->esn ? SN_EXTENDED : SN_32BIT};
 	payload_begin(m, PAYLOAD_SA);
-	proposal_encode(&m->w, &p, spi_len, spi, true);
+	proposal_encode(&m->w, &p, spi_len, spi, false, true);
 	payload_end(m);
 }

@@ -111,7 +111,9 @@ bool selectors_narrow(const struct traffic_selector *mine, unsigned mine_count,
 	const struct traffic_selector *proposed, unsigned proposed_count, bool may_narrow,
 	struct traffic_selector *out, unsigned *out_count)
 {
-	struct narrowing n = {.mine = mine, .proposed = proposed, .mine_count = mine_count,
+	struct narrowing n = {.mine = mine,
+		.proposed = proposed,
+		.mine_count = mine_count,
 		.proposed_count = proposed_count};
 	bool room = true;
 

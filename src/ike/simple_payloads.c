@@ -1,5 +1,5 @@
-/* Payloads without an inner structure to speak of: KE, Nonce, Notify, Delete, AUTH, Vendor ID and the
- * ID payload's frame (RFC 7296, sections 3.4 to 3.12). */
+/* Payloads without an inner structure to speak of: KE, Nonce, Notify, Delete, AUTH, Vendor ID and
+ * the ID payload's frame (RFC 7296, sections 3.4 to 3.12). */
 #include "message.h"
 
 #define NONCE_LEN_MIN 16

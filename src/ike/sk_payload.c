@@ -31,7 +31,8 @@ static void write_padding(struct writer *w, size_t plaintext_len, size_t block)
 	write_u8(w, (uint8_t)pad);
 }
 
-/* The SK payload at `sk_at` within `message`, whose lengths are final; the ICV is written at its end. */
+/* The SK payload at `sk_at` within `message`, whose lengths are final; the ICV is written at its
+ * end. */
 static bool seal(struct crypto_context *crypto, const struct sk_keys *keys, uint8_t *message,
 	size_t len, size_t sk_at)
 {
@@ -55,7 +56,7 @@ static bool seal(struct crypto_context *crypto, const struct sk_keys *keys, uint
 		return encr_seal(crypto, &request);
 	}
 	return encr_seal(crypto, &request) && integ_compute(crypto, keys->integ, keys->integ_key,
-		&authenticated, 1, message + icv_at);
+						      &authenticated, 1, message + icv_at);
 }
 
 bool message_end_sealed(
@@ -70,8 +71,7 @@ bool message_end_sealed(
 	/* The SK payload is the one that ends now, whichever was written last inside it. */
 	m->payload_at = m->sk_at;
 	payload_end(m);
-	return message_end(m) &&
-		seal(crypto, keys, m->w.start, writer_len(&m->w), m->sk_at);
+	return message_end(m) && seal(crypto, keys, m->w.start, writer_len(&m->w), m->sk_at);
 }
 
 static bool icv_matches(struct crypto_context *crypto, const struct sk_keys *keys,
@@ -81,7 +81,7 @@ static bool icv_matches(struct crypto_context *crypto, const struct sk_keys *key
 	struct bytes authenticated = bytes_of(message, icv_at);
 
 	return integ_compute(crypto, keys->integ, keys->integ_key, &authenticated, 1, expected) &&
-		secret_equal(expected, message + icv_at, keys->integ->icv_len);
+	       secret_equal(expected, message + icv_at, keys->integ->icv_len);
 }
 
 bool sk_open(struct crypto_context *crypto, const struct sk_keys *keys, uint8_t *message,

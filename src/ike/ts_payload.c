@@ -31,7 +31,7 @@ static bool selector_decode(
 	ts->range.last = read_address(r, family);
 	opaque = ts->port_first == UINT16_MAX && ts->port_last == 0;
 	return reader_done(r) && ip_compare(&ts->range.first, &ts->range.last) <= 0 &&
-		(ts->port_first <= ts->port_last || opaque);
+	       (ts->port_first <= ts->port_last || opaque);
 }
 
 bool ts_payload_decode(

@@ -1,5 +1,6 @@
-/* Every decoder against broken messages: cut at every byte, and changed at random. What is read from lies in memory of
- * exactly the message's size, so that a sanitizer sees any byte too far. Seed: IKE_TEST_SEED. */
+/* Every decoder against broken messages: cut at every byte, and changed at random. What is read
+ * from lies in memory of exactly the message's size, so that a sanitizer sees any byte too far.
+ * Seed: IKE_TEST_SEED. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,8 +42,11 @@ static uint32_t below(uint32_t n)
 
 static struct message_writer begin(struct sample *s, uint8_t exchange)
 {
-	struct ike_header header = {.spi_i = 1, .spi_r = 2, .version = IKE_VERSION_2,
-		.exchange = exchange, .message_id = 3};
+	struct ike_header header = {.spi_i = 1,
+		.spi_r = 2,
+		.version = IKE_VERSION_2,
+		.exchange = exchange,
+		.message_id = 3};
 	struct message_writer m;
 
 	message_begin(&m, s->bytes, sizeof(s->bytes), &header);
@@ -58,9 +62,9 @@ static void end(struct sample *s, struct message_writer *m)
 static void add_sa(struct message_writer *m, bool ike)
 {
 	char error[100];
-	struct proposal_list *list = ike
-		? proposal_parse_ike(NULL, error, sizeof(error))
-		: proposal_parse_child("aes_gcm;dh19,aes128-sha2", false, 2, error, sizeof(error));
+	struct proposal_list *list = ike ? proposal_parse_ike(NULL, error, sizeof(error))
+					 : proposal_parse_child("aes_gcm;dh19,aes128-sha2", false,
+						   2, error, sizeof(error));
 
 	sa_payload_encode(m, list, ike ? 0 : 4, ike ? 0 : 0x12345678);
 	proposal_list_unref(list);
@@ -321,9 +325,10 @@ static void every_body_cut_at_every_byte(void **state)
 		struct payload_list list;
 		char error[100];
 		assert_int_equal(payload_chain_decode(samples[i].bytes[16],
-			bytes_of(samples[i].bytes + IKE_HEADER_LEN,
-				samples[i].len - IKE_HEADER_LEN),
-			&list, error, sizeof(error)), CHAIN_OK);
+					 bytes_of(samples[i].bytes + IKE_HEADER_LEN,
+						 samples[i].len - IKE_HEADER_LEN),
+					 &list, error, sizeof(error)),
+			CHAIN_OK);
 		for (unsigned p = 0; p < list.count; p++) {
 			for (size_t len = 0; len < list.payloads[p].body.len; len++) {
 				uint8_t *copy = malloc(len > 0 ? len : 1);
@@ -414,6 +419,5 @@ int main(void)
 		cmocka_unit_test(noise),
 	};
 
-	return cmocka_run_group_tests_name(
-		"hostile_message", tests, make_samples, free_samples);
+	return cmocka_run_group_tests_name("hostile_message", tests, make_samples, free_samples);
 }

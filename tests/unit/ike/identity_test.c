@@ -182,8 +182,8 @@ static void a_long_foreign_name_is_cut_whole(void **state)
 	(void)state;
 
 	memset(body + 4, 0x01, sizeof(body) - 4);
-	struct identity *id = identity_from_payload(
-		bytes_of(body, sizeof(body) - 1), error, sizeof(error));
+	struct identity *id =
+		identity_from_payload(bytes_of(body, sizeof(body) - 1), error, sizeof(error));
 	assert_non_null(id);
 	identity_text(id, text);
 	assert_true(strlen(text) < IDENTITY_TEXT_MAX);
@@ -218,8 +218,7 @@ static void compares(void **state)
 		struct identity *a = parse(cases[i].a), *b = parse(cases[i].b);
 		assert_int_equal(identity_equal(a, b), cases[i].equal);
 		assert_int_equal(identity_equal(b, a), cases[i].equal);
-		assert_int_equal(identity_matches(a, b),
-			cases[i].equal || a->kind == ID_ANY);
+		assert_int_equal(identity_matches(a, b), cases[i].equal || a->kind == ID_ANY);
 		if (cases[i].equal)
 			assert_true(identity_hash(a) == identity_hash(b));
 		else

@@ -14,8 +14,12 @@
 #define SLICE(s) ((struct bytes){.data = (const uint8_t *)(s), .len = sizeof(s) - 1})
 
 static const struct ike_header sample_header = {
-	.spi_i = 0x0102030405060708, .spi_r = 0x1112131415161718, .version = IKE_VERSION_2,
-	.exchange = EXCHANGE_IKE_SA_INIT, .flags = FLAG_INITIATOR, .message_id = 0x01020304,
+	.spi_i = 0x0102030405060708,
+	.spi_r = 0x1112131415161718,
+	.version = IKE_VERSION_2,
+	.exchange = EXCHANGE_IKE_SA_INIT,
+	.flags = FLAG_INITIATOR,
+	.message_id = 0x01020304,
 };
 
 static void assert_bytes(struct bytes got, struct bytes wanted)
@@ -122,7 +126,8 @@ static void walks_chains(void **state)
 		{46, "\x23\0\0\x08zzzz\0", 9, CHAIN_MALFORMED, "1 bytes behind the last payload"},
 		{53, "\0\0\0\x04", 4, CHAIN_OK, "SKF"},
 		{40, "", 0, CHAIN_MALFORMED, "message ends where payload 1 (Ni) should begin"},
-		{40, "\0\0\0", 3, CHAIN_MALFORMED, "message ends where payload 1 (Ni) should begin"},
+		{40, "\0\0\0", 3, CHAIN_MALFORMED,
+			"message ends where payload 1 (Ni) should begin"},
 		{40, "\x27\0\0\4", 4, CHAIN_MALFORMED,
 			"message ends where payload 2 (AUTH) should begin"},
 		{40, "\0\0\0\3", 4, CHAIN_MALFORMED,
@@ -140,9 +145,10 @@ static void walks_chains(void **state)
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct payload_list list;
 		char error[120] = "", text[200];
-		assert_int_equal(payload_chain_decode(cases[i].first,
-			bytes_of(cases[i].bytes, cases[i].len), &list, error,
-			sizeof(error)), cases[i].result);
+		assert_int_equal(
+			payload_chain_decode(cases[i].first, bytes_of(cases[i].bytes, cases[i].len),
+				&list, error, sizeof(error)),
+			cases[i].result);
 		if (cases[i].result == CHAIN_OK)
 			assert_string_equal(
 				payload_list_text(&list, text, sizeof(text)), cases[i].text);
@@ -158,8 +164,9 @@ static void finds_payloads(void **state)
 	(void)state;
 
 	assert_int_equal(payload_chain_decode(41,
-		SLICE("\x11\0\0\4\x29\0\0\4\x28\x80\0\4\x2e\0\0\4\x27\0\0\5x"), &list, error,
-		sizeof(error)), CHAIN_OK);
+				 SLICE("\x11\0\0\4\x29\0\0\4\x28\x80\0\4\x2e\0\0\4\x27\0\0\5x"),
+				 &list, error, sizeof(error)),
+		CHAIN_OK);
 	assert_int_equal(list.count, 5);
 	assert_int_equal(payload_count(&list, PAYLOAD_NOTIFY), 2);
 	assert_ptr_equal(payload_find(&list, PAYLOAD_NOTIFY), &list.payloads[0]);
@@ -181,12 +188,14 @@ static void no_more_than_64_payloads(void **state)
 
 	for (unsigned i = 0; i <= IKE_PAYLOADS_MAX; i++)
 		memcpy(chain + 4 * (size_t)i, "\x2b\0\0\4", 4);
-	assert_int_equal(payload_chain_decode(43, bytes_of(chain, sizeof(chain)), &list, error,
-		sizeof(error)), CHAIN_TOO_MANY);
+	assert_int_equal(payload_chain_decode(
+				 43, bytes_of(chain, sizeof(chain)), &list, error, sizeof(error)),
+		CHAIN_TOO_MANY);
 	assert_string_equal(error, "more than 64 payloads");
 	chain[4 * (IKE_PAYLOADS_MAX - 1)] = 0;
 	assert_int_equal(payload_chain_decode(43, bytes_of(chain, sizeof(chain) - 4), &list, error,
-		sizeof(error)), CHAIN_OK);
+				 sizeof(error)),
+		CHAIN_OK);
 	assert_int_equal(list.count, IKE_PAYLOADS_MAX);
 	assert_int_equal(strlen(payload_list_text(&list, text, sizeof(text))), 127);
 	assert_string_equal(payload_list_text(&list, small, sizeof(small)), "V,V,V,V");
@@ -226,9 +235,11 @@ static struct bytes body_of(struct built *b)
 
 	assert_true(message_end(&b->m));
 	struct bytes message = writer_bytes(&b->m.w);
-	assert_int_equal(payload_chain_decode(message.data[16],
-		bytes_of(message.data + IKE_HEADER_LEN, message.len - IKE_HEADER_LEN), &b->list,
-		error, sizeof(error)), CHAIN_OK);
+	assert_int_equal(
+		payload_chain_decode(message.data[16],
+			bytes_of(message.data + IKE_HEADER_LEN, message.len - IKE_HEADER_LEN),
+			&b->list, error, sizeof(error)),
+		CHAIN_OK);
 	assert_int_equal(b->list.count, 1);
 	return b->list.payloads[0].body;
 }
@@ -258,8 +269,8 @@ static void nonces(void **state)
 	(void)state;
 
 	for (size_t len = 0; len <= sizeof(nonce); len++)
-		assert_int_equal(nonce_payload_decode(bytes_of(nonce, len), &out),
-			len >= 16 && len <= 256);
+		assert_int_equal(
+			nonce_payload_decode(bytes_of(nonce, len), &out), len >= 16 && len <= 256);
 }
 
 static void notifies(void **state)
@@ -279,8 +290,8 @@ static void notifies(void **state)
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct built b;
 		begin(&b);
-		notify_payload_encode(&b.m, PROTOCOL_ESP, cases[i].spi_len, cases[i].spi, N_COOKIE,
-			SLICE("zz"));
+		notify_payload_encode(
+			&b.m, PROTOCOL_ESP, cases[i].spi_len, cases[i].spi, N_COOKIE, SLICE("zz"));
 		assert_bytes(body_of(&b), cases[i].body);
 		assert_true(notify_payload_decode(cases[i].body, &notify));
 		assert_int_equal(notify.protocol, PROTOCOL_ESP);
@@ -289,8 +300,8 @@ static void notifies(void **state)
 		assert_int_equal(notify.type, N_COOKIE);
 		assert_bytes(notify.data, SLICE("zz"));
 		for (size_t len = 0; len < cases[i].body.len - 2; len++)
-			assert_false(notify_payload_decode(
-				bytes_of(cases[i].body.data, len), &notify));
+			assert_false(
+				notify_payload_decode(bytes_of(cases[i].body.data, len), &notify));
 	}
 	assert_false(notify_payload_decode(SLICE("\3\2\x40\x06\1\2\3\4\5\6\7\x08zz"), &notify));
 	assert_false(notify_payload_decode(SLICE("\3\xff\x40\x06\1\2\3\4\5\6\7\x08zz"), &notify));
@@ -453,8 +464,8 @@ static void security_associations(void **state)
 		"\3\0\0\x08\3\0\0\2"
 		"\0\0\0\x08\5\0\0\0";
 	char error[100] = "";
-	struct proposal_list *list = proposal_parse_child(
-		"aes_gcm256,aes128-sha1", false, 0, error, sizeof(error));
+	struct proposal_list *list =
+		proposal_parse_child("aes_gcm256,aes128-sha1", false, 0, error, sizeof(error));
 	struct proposal_list *again = room_for(2);
 	struct built b;
 	(void)state;
@@ -482,6 +493,25 @@ static void security_associations(void **state)
 	}
 	free(again);
 	proposal_list_unref(list);
+}
+
+static void key_exchange_methods_are_left_out(void **state)
+{
+	char error[100] = "";
+	struct proposal_list *list = proposal_parse_child(
+		"aes_gcm256;dh19,aes128-sha1;dh14+dh31", false, 0, error, sizeof(error));
+	struct proposal_list *without =
+		proposal_parse_child("aes_gcm256,aes128-sha1", false, 0, error, sizeof(error));
+	struct built a, b;
+	(void)state;
+
+	begin(&a);
+	sa_payload_encode_without_ke(&a.m, list, 4, 0xaabbccdd);
+	begin(&b);
+	sa_payload_encode(&b.m, without, 4, 0xaabbccdd);
+	assert_bytes(body_of(&a), body_of(&b));
+	proposal_list_unref(list);
+	proposal_list_unref(without);
 }
 
 static void the_default_offer_fits(void **state)
@@ -515,7 +545,8 @@ static void strange_security_associations(void **state)
 		{SLICE("\0\0\0\x09\1\1\0\0"), "proposal 1: is cut short"},
 		{SLICE("\1\0\0\x08\1\1\0\0"), "proposal 1: has 1 for its 'last proposal' mark"},
 		{SLICE("\2\0\0\x08\1\1\0\0"), "proposal 2: is cut short"},
-		{SLICE("\0\0\0\x08\1\1\0\0"), NULL}, /* no transforms: not chosen, but drawn right */
+		{SLICE("\0\0\0\x08\1\1\0\0"),
+			NULL}, /* no transforms: not chosen, but drawn right */
 		{SLICE("\0\0\0\x08\1\1\0\0x"), "proposal 1: 1 bytes behind the last proposal"},
 		{SLICE("\0\0\0\x09\1\1\0\0x"), "proposal 1: 1 bytes behind its last transform"},
 		{SLICE("\0\0\0\x0c\1\1\4\0zzzz"), "proposal 1: SPI of 4 bytes for protocol 1"},
@@ -626,8 +657,7 @@ static void notify_types(void **state)
 	assert_string_equal(notify_name(N_MOBIKE_SUPPORTED), "MOBIKE_SUPPORTED");
 	assert_string_equal(
 		notify_name(N_IKEV2_FRAGMENTATION_SUPPORTED), "IKEV2_FRAGMENTATION_SUPPORTED");
-	assert_string_equal(
-		notify_name(N_SIGNATURE_HASH_ALGORITHMS), "SIGNATURE_HASH_ALGORITHMS");
+	assert_string_equal(notify_name(N_SIGNATURE_HASH_ALGORITHMS), "SIGNATURE_HASH_ALGORITHMS");
 	assert_string_equal(notify_name(16435), "USE_PPK");
 	assert_string_equal(notify_name(16446), "PPK_IDENTITY_KEY");
 	/* every type is in exactly one of the lists, or in none */
@@ -639,11 +669,13 @@ static void notify_types(void **state)
 		if (error >= 0) {
 			assert_true(NOTIFY_IS_ERROR(type));
 			assert_int_equal(error, errors++); /* in order of number */
-			assert_ptr_equal(notify_error_name((unsigned)error), notify_name((uint16_t)type));
+			assert_ptr_equal(
+				notify_error_name((unsigned)error), notify_name((uint16_t)type));
 		}
 		if (status >= 0) {
 			assert_int_equal(status, statuses++);
-			assert_ptr_equal(notify_status_name((unsigned)status), notify_name((uint16_t)type));
+			assert_ptr_equal(
+				notify_status_name((unsigned)status), notify_name((uint16_t)type));
 		}
 	}
 	assert_int_equal(errors, 25);
@@ -671,6 +703,7 @@ int main(void)
 		cmocka_unit_test(traffic_selectors),
 		cmocka_unit_test(strange_traffic_selectors),
 		cmocka_unit_test(security_associations),
+		cmocka_unit_test(key_exchange_methods_are_left_out),
 		cmocka_unit_test(the_default_offer_fits),
 		cmocka_unit_test(strange_security_associations),
 		cmocka_unit_test(attributes),

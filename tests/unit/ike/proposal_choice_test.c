@@ -43,7 +43,8 @@ static void chooses_for_ike(void **state)
 		/* the peer's first acceptable proposal, within it our order */
 		{NULL, NULL, 0, "cipher=AES_GCM_16_256 integ=n/a prf=HMAC_SHA2_512 ke=DH19", 1},
 		{NULL, "aes128-sha2-dh14,aes_gcm256-sha2-dh19", 0,
-			"cipher=AES_CBC_128 integ=HMAC_SHA2_256_128 prf=HMAC_SHA2_256 ke=MODP2048", 1},
+			"cipher=AES_CBC_128 integ=HMAC_SHA2_256_128 prf=HMAC_SHA2_256 ke=MODP2048",
+			1},
 		{"aes_gcm256-sha2_512-dh19", "aes128-sha2-dh14,aes_gcm256-sha2_512-dh19", 0,
 			"cipher=AES_GCM_16_256 integ=n/a prf=HMAC_SHA2_512 ke=DH19", 2},
 		{"aes256+aes128-sha1+sha2-dh14+dh19", "aes128+aes256-sha2+sha1-dh19+dh14", 0,
@@ -244,7 +245,8 @@ static void accepts_only_what_was_offered(void **state)
 	(void)state;
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct proposal_list *offered = ike(cases[i].offered), *answer = ike(cases[i].answer);
+		struct proposal_list *offered = ike(cases[i].offered),
+				     *answer = ike(cases[i].answer);
 		struct chosen_proposal chosen;
 		answer->proposals[0].number = (uint8_t)cases[i].number;
 		if (proposal_accept(offered, answer, PROTOCOL_IKE, true, &chosen) != cases[i].ok)
@@ -286,7 +288,8 @@ static void ah_has_no_cipher(void **state)
 {
 	char error[100];
 	struct proposal_list *local = proposal_parse_child("sha2", true, 2, error, sizeof(error));
-	struct proposal_list *remote = proposal_parse_child("sha1+sha2", true, 2, error, sizeof(error));
+	struct proposal_list *remote =
+		proposal_parse_child("sha1+sha2", true, 2, error, sizeof(error));
 	struct chosen_proposal chosen;
 	(void)state;
 

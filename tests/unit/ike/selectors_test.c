@@ -27,7 +27,8 @@ static unsigned parse(const char *text, struct traffic_selector *out, unsigned r
 	return count;
 }
 
-static const char *text_of(const struct traffic_selector *ts, unsigned count, char *out, size_t size)
+static const char *text_of(
+	const struct traffic_selector *ts, unsigned count, char *out, size_t size)
 {
 	char text[4000];
 
@@ -41,7 +42,7 @@ static void narrows(void **state)
 {
 	static const struct {
 		const char *mine, *proposed;
-		const char *whole;  /* without narrowing; NULL: TS_UNACCEPTABLE */
+		const char *whole; /* without narrowing; NULL: TS_UNACCEPTABLE */
 		const char *narrow;
 	} cases[] = {
 		{"10.2.0.0/16", "10.2.0.0/16", "10.2.0.0/16", "10.2.0.0/16"},
@@ -75,7 +76,8 @@ static void narrows(void **state)
 			"10.2.5.1/32,10.2.8.0/24"},
 		/* duplicates and what others contain */
 		{"10.2.0.0/16", "10.2.1.0/24 10.2.1.0/24", "10.2.1.0/24", "10.2.1.0/24"},
-		{"10.2.0.0/16 10.2.3.0/24", "10.2.3.0/24 10.2.0.0/16", "10.2.0.0/16", "10.2.0.0/16"},
+		{"10.2.0.0/16 10.2.3.0/24", "10.2.3.0/24 10.2.0.0/16", "10.2.0.0/16",
+			"10.2.0.0/16"},
 		{"0.0.0.0/0", "10.1.1.0/24 10.2.2.0/24 10.1.0.0/16 10.2.2.1",
 			"10.1.0.0/16,10.2.2.0/24", "10.1.0.0/16,10.2.2.0/24"},
 		/* protocols and ports */
@@ -131,8 +133,7 @@ static void more_than_there_is_room_for(void **state)
 	assert_true(traffic_selector_equal(&out[0], &proposed[0]));
 	assert_false(selectors_narrow(mine, 1, proposed, 255, false, out, &count));
 	assert_int_equal(count, 0);
-	assert_true(selectors_narrow(
-		mine, 1, proposed, IPSEC_SELECTORS_MAX, false, out, &count));
+	assert_true(selectors_narrow(mine, 1, proposed, IPSEC_SELECTORS_MAX, false, out, &count));
 	assert_int_equal(count, IPSEC_SELECTORS_MAX);
 	/* a last one that holds them all makes room again */
 	parse("10.0.0.0/8", &proposed[254], 1);
@@ -182,7 +183,8 @@ static void ends_become_selectors(void **state)
 
 	/* a selector of protocol and port alone means the host's */
 	end.selector_count = 2;
-	configured[0] = (struct traffic_selector){.protocol = 17, .port_first = 53, .port_last = 53};
+	configured[0] =
+		(struct traffic_selector){.protocol = 17, .port_first = 53, .port_last = 53};
 	parse("10.1.0.0/16", &configured[1], 1);
 	assert_int_equal(end_selectors(&end, &host, out), 2);
 	assert_string_equal(text_of(out, 2, text, sizeof(text)), "192.0.2.7/32/UDP/53,10.1.0.0/16");

@@ -1,4 +1,5 @@
-/* The SK payload: against messages made by another library, every algorithm both ways, tampering. */
+/* The SK payload: against messages made by another library, every algorithm both ways, tampering.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,8 +16,12 @@
 static struct crypto_context *crypto;
 
 static const struct ike_header sample_header = {
-	.spi_i = 0x0102030405060708, .spi_r = 0x1112131415161718, .version = IKE_VERSION_2,
-	.exchange = EXCHANGE_INFORMATIONAL, .flags = FLAG_INITIATOR, .message_id = 7,
+	.spi_i = 0x0102030405060708,
+	.spi_r = 0x1112131415161718,
+	.version = IKE_VERSION_2,
+	.exchange = EXCHANGE_INFORMATIONAL,
+	.flags = FLAG_INITIATOR,
+	.message_id = 7,
 };
 
 /* N(INITIAL_CONTACT), D(IKE) */
@@ -72,10 +77,10 @@ static bool open_message(const struct keys *k, uint8_t *message, size_t len,
 	char error[100];
 
 	return ike_header_decode(bytes_of(message, len), &header) && header.length == len &&
-		payload_chain_decode(header.next_payload,
-			bytes_of(message + IKE_HEADER_LEN, len - IKE_HEADER_LEN), list, error,
-			sizeof(error)) == CHAIN_OK &&
-		sk_open(crypto, &k->sk, message, len, list, inner);
+	       payload_chain_decode(header.next_payload,
+		       bytes_of(message + IKE_HEADER_LEN, len - IKE_HEADER_LEN), list, error,
+		       sizeof(error)) == CHAIN_OK &&
+	       sk_open(crypto, &k->sk, message, len, list, inner);
 }
 
 static size_t unhex(const char *hex, uint8_t *out)
@@ -96,28 +101,38 @@ static const struct {
 	const char *message;
 } vectors[] = {
 	{ENCR_AES_GCM_16, 256, 0,
-		"010203040506070811121314151617182e20250800000007000000492900002da0a1a2a3a4a5a6a769f3e93d"
+		"010203040506070811121314151617182e20250800000007000000492900002da0a1a2a3a4a5a6a769"
+		"f3e93d"
 		"a3b2520232287d89f59d6579a50088fbd80d4e9abe1b2d649debb05660"},
 	{ENCR_CHACHA20_POLY1305, 0, 0,
-		"010203040506070811121314151617182e20250800000007000000492900002da0a1a2a3a4a5a6a7a2e29c8b"
+		"010203040506070811121314151617182e20250800000007000000492900002da0a1a2a3a4a5a6a7a2"
+		"e29c8b"
 		"4c943a0301806912e8402b6c7b92679c338315c90f46ebacf3a62fef39"},
 	{ENCR_AES_CCM_16, 128, 0,
-		"010203040506070811121314151617182e20250800000007000000492900002da0a1a2a3a4a5a6a75de8ebd3"
+		"010203040506070811121314151617182e20250800000007000000492900002da0a1a2a3a4a5a6a75d"
+		"e8ebd3"
 		"1ea4ebd09ca386b1a58680377e0c250f50415ccbe313d914638bb239b3"},
 	{ENCR_AES_CCM_8, 256, 0,
-		"010203040506070811121314151617182e202508000000070000004129000025a0a1a2a3a4a5a6a702d0f6ec"
+		"010203040506070811121314151617182e202508000000070000004129000025a0a1a2a3a4a5a6a702"
+		"d0f6ec"
 		"d35f0f63981ea7b87366991083fcb49630c6b51dc4"},
 	{ENCR_AES_CBC, 256, INTEG_HMAC_SHA2_256_128,
-		"010203040506070811121314151617182e202508000000070000006029000044a0a1a2a3a4a5a6a7a8a9aaab"
-		"acadaeafcc189327ed9bf0aa8c369c6403a239144f20da03f4c0172148bd5c3dc0e9574b1cb74c20deac8c08"
+		"010203040506070811121314151617182e202508000000070000006029000044a0a1a2a3a4a5a6a7a8"
+		"a9aaab"
+		"acadaeafcc189327ed9bf0aa8c369c6403a239144f20da03f4c0172148bd5c3dc0e9574b1cb74c20de"
+		"ac8c08"
 		"9e6bb2b13543e401"},
 	{ENCR_AES_CBC, 128, INTEG_HMAC_SHA1_96,
-		"010203040506070811121314151617182e202508000000070000005c29000040a0a1a2a3a4a5a6a7a8a9aaab"
-		"acadaeafb20d4b72c9cb1d2e68d5bcab92caff1d177d04ba56137636877a0bf896be3c27bdffcb022c6a8a13"
+		"010203040506070811121314151617182e202508000000070000005c29000040a0a1a2a3a4a5a6a7a8"
+		"a9aaab"
+		"acadaeafb20d4b72c9cb1d2e68d5bcab92caff1d177d04ba56137636877a0bf896be3c27bdffcb022c"
+		"6a8a13"
 		"04751285"},
 	{ENCR_AES_CTR, 128, INTEG_HMAC_SHA2_512_256,
-		"010203040506070811121314151617182e20250800000007000000592900003da0a1a2a3a4a5a6a7e1ddd525"
-		"594d24840cadc37f5389a626d219b0b2b3a92e57ffc745f7dcd87948bf0067e737f7af1bc3f3aac85215bb06"
+		"010203040506070811121314151617182e20250800000007000000592900003da0a1a2a3a4a5a6a7e1"
+		"ddd525"
+		"594d24840cadc37f5389a626d219b0b2b3a92e57ffc745f7dcd87948bf0067e737f7af1bc3f3aac852"
+		"15bb06"
 		"1c"},
 };
 
@@ -185,8 +200,9 @@ static void check_round_trips(const struct keys *k)
 		size_t len = seal_vendor(k, buffer, sizeof(buffer), lengths[i]);
 		assert_true(len > 0);
 		assert_true(open_message(k, buffer, len, &list, &inner));
-		assert_int_equal(payload_chain_decode(list.after, inner, &inner_list, error,
-			sizeof(error)), CHAIN_OK);
+		assert_int_equal(
+			payload_chain_decode(list.after, inner, &inner_list, error, sizeof(error)),
+			CHAIN_OK);
 		assert_int_equal(inner_list.count, lengths[i] != SIZE_MAX);
 		if (inner_list.count == 1)
 			assert_int_equal(inner_list.payloads[0].body.len, lengths[i]);

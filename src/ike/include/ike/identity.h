@@ -6,7 +6,7 @@
 #include "base/bytes.h"
 
 enum identity_kind { /* IANA "IKEv2 Identification Payload ID Types" */
-	ID_ANY = 0, /* %any: matches every identity; never on the wire */
+	ID_ANY = 0,  /* %any: matches every identity; never on the wire */
 	ID_IPV4_ADDR = 1,
 	ID_FQDN = 2,
 	ID_RFC822_ADDR = 3,
@@ -17,7 +17,7 @@ enum identity_kind { /* IANA "IKEv2 Identification Payload ID Types" */
 	ID_NULL = 13, /* RFC 7619 */
 };
 
-#define IDENTITY_LEN_MAX 1024
+#define IDENTITY_LEN_MAX  1024
 #define IDENTITY_TEXT_MAX 512
 
 struct identity {
@@ -38,7 +38,8 @@ void identity_unref(const struct identity *id); /* NULL is allowed */
  * "@#hex" (key id), "user@fqdn", "%any", "%null". NULL with a reason in `error`. */
 struct identity *identity_parse(const char *text, char *error, size_t error_size);
 /* From an ID payload's body behind its generic header: kind, 3 reserved bytes, data. NULL with
- * a reason in `error` when it is malformed (an address of a wrong length, an empty FQDN, a NUL in a name ...). */
+ * a reason in `error` when it is malformed (an address of a wrong length, an empty FQDN, a NUL in a
+ * name ...). */
 struct identity *identity_from_payload(struct bytes body, char *error, size_t error_size);
 /* As reports show it: "@a.test", "192.0.2.1", "user@a.test", "@[key id]" or "@#hex";
  * unprintable bytes are escaped. Returns `out`. */
