@@ -85,7 +85,7 @@ static void replace(struct ike_sa *sa)
 	sa->replace_at = 0;
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "initiating a new IKE SA to replace #%llu",
 		(unsigned long long)sa->serial);
-	initiate_attempt(sa->engine, sa->connection, &sa->path.remote.address, 0, 0, sa->serial);
+	initiate_sa(sa->engine, sa->connection, &sa->path.remote.address, 0, sa->serial);
 }
 
 /* Asks how long the tunnel has been silent; the check is sent only if the answer says too long. */
@@ -134,7 +134,6 @@ static void expire(struct ike_sa *sa)
 {
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "IKE SA expired; deleting it");
 	sa->expire_at = 0;
-	sa->keep_up = false; /* what was to be replaced has been, or is being tried */
 	ike_sa_delete(sa, FINISHED_COMPLETED);
 }
 

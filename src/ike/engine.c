@@ -8,6 +8,7 @@
 #include "ike_sa_init.h"
 #include "path.h"
 #include "route.h"
+#include "wanted.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 static bool allocate_tables(struct ike_engine *e)
 {
 	struct table **tables[] = {&e->by_spi, &e->by_serial, &e->by_identity, &e->by_connection,
-		&e->requests, &e->children, &e->routes, &e->revivals};
+		&e->requests, &e->children, &e->routes, &e->wanted};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		*tables[i] = table_new();
@@ -56,14 +57,14 @@ struct ike_engine *ike_engine_new(const struct ike_engine_config *config)
 void ike_engine_free(struct ike_engine *e)
 {
 	struct table *tables[] = {e->by_spi, e->by_serial, e->by_identity, e->by_connection,
-		e->requests, e->children, e->routes, e->revivals};
+		e->requests, e->children, e->routes, e->wanted};
 
 	while (e->oldest) {
 		for (struct child_sa *child = e->oldest->children; child; child = child->next)
 			child->in_kernel = false; /* forgotten, not removed */
 		ike_sa_free(e->oldest, FINISHED_OTHER);
 	}
-	revival_forget_all(e);
+	wanted_forget_all(e);
 	route_forget_all(e);
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		if (tables[i])
@@ -258,8 +259,8 @@ static const char *refusal(const struct ike_engine *engine, const struct connect
 	return NULL;
 }
 
-void initiate_attempt(struct ike_engine *engine, struct connection *c,
-	const struct ip_address *remote, ike_watcher watcher, unsigned attempt, uint64_t replaces)
+void initiate_sa(struct ike_engine *engine, struct connection *c, const struct ip_address *remote,
+	ike_watcher watcher, uint64_t replaces)
 {
 	struct ike_path path = {
 		.local = {.address = c->local.host, .port = engine->config.ike_port},
@@ -275,9 +276,7 @@ void initiate_attempt(struct ike_engine *engine, struct connection *c,
 		return;
 	}
 	sa->watcher = watcher;
-	sa->keep_up = true;
 	sa->replaces = replaces;
-	sa->negotiation->attempt = attempt;
 	ike_sa_set_connection(sa, c);
 	init_begin(sa);
 }
@@ -295,15 +294,14 @@ void ike_engine_initiate(struct ike_engine *engine, struct connection *c,
 			engine->host->release_watcher(engine->host, watcher);
 		return;
 	}
-	revival_forget(engine, c);
-	initiate_attempt(engine, c, peer, watcher, 0, 0);
+	wanted_add(engine, c, peer);
+	initiate_sa(engine, c, peer, watcher, 0);
 }
 
 static void take_down(struct ike_sa *sa, ike_watcher watcher)
 {
 	const struct child_sa *child = sa->children;
 
-	sa->keep_up = false;
 	if (!sa->watcher)
 		sa->watcher = watcher;
 	if (sa->state == STATE_ESTABLISHED_IKE_SA && child)
@@ -324,7 +322,7 @@ unsigned ike_engine_terminate(
 			  *next;
 	unsigned met = 0;
 
-	revival_forget(engine, c);
+	wanted_forget(engine, c);
 	for (; node; node = next) {
 		struct ike_sa *sa =
 			(struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_connection));
@@ -348,7 +346,6 @@ bool ike_engine_delete_serial(struct ike_engine *engine, uint64_t serial, ike_wa
 	if (sa && sa->state != STATE_ZOMBIE) {
 		if (!sa->watcher)
 			sa->watcher = watcher;
-		sa->keep_up = false;
 		ike_sa_delete(sa, FINISHED_COMPLETED);
 		return true;
 	}
@@ -366,12 +363,11 @@ bool ike_engine_shutdown(struct ike_engine *engine, unsigned limit)
 
 	engine->listening = false;
 	engine->shutting_down = true;
-	revival_forget_all(engine);
+	wanted_forget_all(engine);
 	for (sa = engine->oldest; sa && limit; sa = next) {
 		next = sa->newer;
 		if (sa->state == STATE_ZOMBIE || sa->wants & WANT_DELETE_IKE)
 			continue;
-		sa->keep_up = false;
 		ike_sa_delete(sa, FINISHED_COMPLETED);
 		limit--;
 	}

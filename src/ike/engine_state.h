@@ -12,7 +12,7 @@ struct rate_limit {
 };
 bool rate_limit_pass(struct rate_limit *limit, uint64_t now_ms);
 
-struct revival;
+struct wanted;
 struct route;
 
 struct ike_engine {
@@ -20,10 +20,10 @@ struct ike_engine {
 	struct ike_host *host;
 	struct table_seed seed;
 	struct table *by_spi, *by_serial, *by_identity, *by_connection, *requests, *children,
-		*routes, *revivals;
+		*routes, *wanted;
 	struct slab_pool *sas, *child_pool, *negotiations;
 	struct ike_sa *oldest, *newest;
-	struct revival *first_revival;
+	struct wanted *first_wanted;
 	struct route *first_route;
 	uint64_t half_open;
 	uint64_t response_bytes, key_bytes, selector_bytes;

@@ -104,7 +104,6 @@ void auth_finish(struct ike_sa *sa)
 	ike_sa_end_negotiation(sa);
 	ike_sa_supersede_older(sa);
 	if (sa->replaces && (old = engine_find_serial(sa->engine, sa->replaces))) {
-		old->keep_up = false;
 		ike_sa_delete(old, FINISHED_SUPERSEDED);
 	}
 	sa->replaces = 0;

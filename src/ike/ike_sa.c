@@ -5,6 +5,7 @@
 #include "deadlines.h"
 #include "engine_state.h"
 #include "exchange.h"
+#include "wanted.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -98,9 +99,13 @@ static void count_state(struct ike_sa *sa, int64_t n)
 
 void ike_sa_set_state(struct ike_sa *sa, enum ike_state state)
 {
+	bool leaves = state == STATE_ZOMBIE && sa->state != STATE_ZOMBIE;
+
 	count_state(sa, -1);
 	sa->state = state;
 	count_state(sa, 1);
+	if (leaves)
+		wanted_sa_gone(sa);
 }
 
 /* ---- birth --------------------------------------------------------------------- */
@@ -219,7 +224,6 @@ static void replace_older(struct ike_sa *sa)
 			continue;
 		ike_sa_log(old, LOG_LINE_INFO, RC_OK, "superseded by IKE SA #%llu of the same peer",
 			(unsigned long long)sa->serial);
-		old->keep_up = false;
 		ike_sa_delete(old, FINISHED_SUPERSEDED);
 	}
 }
@@ -296,7 +300,7 @@ void ike_engine_superseded(struct ike_engine *engine, const struct identity *loc
 			continue;
 		ike_sa_log(old, LOG_LINE_INFO, RC_OK, "superseded by IKE SA #%llu of the same peer",
 			(unsigned long long)ike_serial);
-		old->keep_up = false;
+		old->superseded_elsewhere = true;
 		ike_sa_delete(old, FINISHED_SUPERSEDED);
 	}
 }
@@ -335,7 +339,6 @@ void ike_sa_delete(struct ike_sa *sa, enum finish_reason reason)
 		return;
 	if (sa->state == STATE_IKE_AUTH_I) {
 		/* The peer may have it established by now: it is told as soon as it answers. */
-		sa->keep_up = false;
 		sa->wants |= WANT_DELETE_IKE;
 		sa->finish_reason = reason;
 		return;
@@ -376,6 +379,8 @@ void ike_sa_free(struct ike_sa *sa, enum finish_reason reason)
 	struct ike_engine *engine = sa->engine;
 
 	engine->host->cancel(engine->host, &sa->timer.timer);
+	if (sa->state != STATE_ZOMBIE)
+		wanted_sa_gone(sa);
 	while (sa->children)
 		child_sa_free(sa->children, reason);
 	ike_sa_end_negotiation(sa);

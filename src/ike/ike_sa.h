@@ -92,7 +92,6 @@ struct negotiation {
 	uint64_t give_up_at;   /* a half-open responder; an initiator that was refused */
 	uint64_t retry_job_at; /* the crypto workers were overloaded */
 	uint64_t started_ms;
-	unsigned attempt;            /* revival attempts so far */
 	struct child_sa *child;      /* the one of IKE_AUTH */
 	uint16_t child_refused_with; /* notify type for the IKE_AUTH response */
 	bool auth_under_way;         /* responder: the IKE_AUTH response waits for the kernel */
@@ -124,8 +123,7 @@ struct ike_sa {
 	uint8_t state; /* enum ike_state */
 	bool initiator, behind_nat, peer_behind_nat, encapsulate;
 	bool in_connection_table, in_identity_table, half_open;
-	bool keep_up;                 /* initiated by the operator: revived when it fails */
-	bool childless_failed;        /* finished without its Child SA */
+	bool superseded_elsewhere;    /* another engine has the connection up */
 	uint8_t wants, finish_reason; /* WANT_*, enum finish_reason */
 	struct chosen_proposal chosen;
 	uint8_t *keys; /* SK_d | SK_ai | SK_ar | SK_ei | SK_er, see keymat.c */

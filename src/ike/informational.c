@@ -89,13 +89,8 @@ static void respond(struct ike_sa *sa, uint32_t message_id, const struct deletio
 static void deleted_by_peer(struct ike_sa *sa)
 {
 	struct ike_engine *engine = sa->engine;
-	struct connection *revive = NULL;
-	struct ip_address remote = sa->path.remote.address;
 
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "peer deleted the IKE SA");
-	if (sa->keep_up && sa->connection && !engine->shutting_down &&
-		sa->state == STATE_ESTABLISHED_IKE_SA)
-		revive = connection_ref(sa->connection);
 	exchange_end(sa); /* a Delete of ours that crossed is answered by theirs */
 	while (sa->children)
 		child_sa_free(sa->children, FINISHED_DELETED);
@@ -107,10 +102,6 @@ static void deleted_by_peer(struct ike_sa *sa)
 	sa->linger_until = engine_now(engine) + LINGER_MS;
 	ike_sa_release_watcher(sa);
 	ike_sa_schedule(sa);
-	if (revive) {
-		revival_plan(engine, revive, &remote, 1);
-		connection_unref(revive);
-	}
 }
 
 /* A responder that has just believed us does not believe us after all, or the initiator does not

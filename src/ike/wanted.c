@@ -1,0 +1,165 @@
+/* Wanted connections and their revival. */
+#include "wanted.h"
+
+#include "engine_state.h"
+#include "failure.h"
+
+#include <stdlib.h>
+
+#define REVIVAL_STEP_S 5
+#define REVIVAL_MAX_S  300
+/* An SA that lived shorter counts as one more failed attempt: a peer that accepts and deletes at
+ * once is not asked in a tight loop. */
+#define LIVED_MS 30000
+
+struct wanted {
+	struct engine_timer timer; /* armed: the next attempt */
+	struct table_node node;
+	struct wanted *next, **link;
+	struct connection *connection;
+	struct ip_address remote;
+	unsigned attempts; /* that failed, since it was last up for a while */
+};
+
+/* A permanent connection has one peer; a template has one entry a peer. */
+static uint64_t wanted_hash(
+	struct ike_engine *engine, const struct connection *c, const struct ip_address *remote)
+{
+	struct {
+		uint64_t serial;
+		struct ip_address remote;
+	} key = {.serial = c->serial};
+
+	if (connection_is_template(c))
+		key.remote = *remote;
+	return table_hash(&engine->seed, &key, sizeof(key));
+}
+
+static struct wanted *wanted_find(
+	struct ike_engine *engine, const struct connection *c, const struct ip_address *remote)
+{
+	struct table_node *node = table_first(engine->wanted, wanted_hash(engine, c, remote));
+
+	for (; node; node = table_next(node)) {
+		struct wanted *w = (struct wanted *)((char *)node - offsetof(struct wanted, node));
+
+		if (w->connection->serial == c->serial &&
+			(!connection_is_template(c) || ip_equal(&w->remote, remote)))
+			return w;
+	}
+	return NULL;
+}
+
+static void wanted_free(struct ike_engine *engine, struct wanted *w)
+{
+	*w->link = w->next;
+	if (w->next)
+		w->next->link = w->link;
+	table_remove(engine->wanted, &w->node);
+	engine->host->cancel(engine->host, &w->timer.timer);
+	connection_unref(w->connection);
+	free(w);
+}
+
+static void revive(struct ike_engine *engine, struct engine_timer *timer)
+{
+	struct wanted *w = (struct wanted *)((char *)timer - offsetof(struct wanted, timer));
+
+	initiate_sa(engine, w->connection, &w->remote, 0, 0);
+}
+
+void wanted_add(struct ike_engine *engine, struct connection *c, const struct ip_address *remote)
+{
+	struct wanted *w = wanted_find(engine, c, remote);
+
+	if (w)
+		wanted_free(engine, w);
+	w = calloc(1, sizeof(*w));
+	if (!w || !table_insert(engine->wanted, &w->node, wanted_hash(engine, c, remote))) {
+		free(w); /* it comes up all the same, but is not kept up */
+		return;
+	}
+	w->timer.due = revive;
+	w->connection = connection_ref(c);
+	w->remote = *remote;
+	w->link = &engine->first_wanted;
+	w->next = engine->first_wanted;
+	if (w->next)
+		w->next->link = &w->next;
+	engine->first_wanted = w;
+}
+
+void wanted_forget(struct ike_engine *engine, const struct connection *c)
+{
+	struct wanted *w, *next;
+
+	if (!connection_is_template(c)) {
+		w = wanted_find(engine, c, &c->remote.host);
+		if (w)
+			wanted_free(engine, w);
+		return;
+	}
+	for (w = engine->first_wanted; w; w = next) {
+		next = w->next;
+		if (w->connection->serial == c->serial)
+			wanted_free(engine, w);
+	}
+}
+
+void wanted_forget_all(struct ike_engine *engine)
+{
+	while (engine->first_wanted)
+		wanted_free(engine, engine->first_wanted);
+}
+
+/* Another SA that serves the connection, or is about to. */
+static bool served_by_another(const struct ike_sa *gone)
+{
+	struct table_node *node =
+		table_first(gone->engine->by_connection, table_hash_u64(gone->connection->serial));
+
+	for (; node; node = table_next(node)) {
+		const struct ike_sa *sa =
+			(const struct ike_sa *)((char *)node -
+						offsetof(struct ike_sa, by_connection));
+
+		if (sa != gone && sa->connection->serial == gone->connection->serial &&
+			sa->state != STATE_ZOMBIE &&
+			(sa->initiator || sa->state == STATE_ESTABLISHED_IKE_SA) &&
+			!(sa->wants & WANT_DELETE_IKE) &&
+			ip_equal(&sa->path.remote.address, &gone->path.remote.address))
+			return true;
+	}
+	return false;
+}
+
+void wanted_sa_gone(struct ike_sa *sa)
+{
+	struct ike_engine *engine = sa->engine;
+	uint64_t now = engine_now(engine);
+	struct wanted *w;
+	unsigned delay_s;
+
+	if (!sa->connection || engine->shutting_down || sa->superseded_elsewhere)
+		return;
+	w = wanted_find(engine, sa->connection, &sa->path.remote.address);
+	if (!w || timer_is_armed(&w->timer.timer) || served_by_another(sa))
+		return;
+	if (sa->established_ms && now - sa->established_ms > LIVED_MS)
+		w->attempts = 0;
+	w->attempts++;
+	if (w->connection->keying_tries && w->attempts >= w->connection->keying_tries) {
+		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK, "gave up after %u attempts (keyingtries)",
+			w->attempts);
+		wanted_free(engine, w);
+		return;
+	}
+	delay_s = (w->attempts - 1) * REVIVAL_STEP_S;
+	if (delay_s > REVIVAL_MAX_S)
+		delay_s = REVIVAL_MAX_S;
+	engine_count(engine, COUNT_REVIVALS);
+	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
+		"connection is supposed to remain up; revival attempt %u scheduled in %u seconds",
+		w->attempts, delay_s);
+	engine->host->arm(engine->host, &w->timer.timer, now + delay_s * 1000ull);
+}

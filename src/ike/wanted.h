@@ -1,0 +1,17 @@
+/* What the operator wants up, and keeps wanting: a connection that was initiated and not taken down
+ * since. When its last SA here goes, whoever ended it, it is initiated again, after 0, 5, 10 ...
+ * seconds. Private. */
+#ifndef IKE_WANTED_H
+#define IKE_WANTED_H
+
+#include "ike_sa.h"
+
+/* The operator has initiated it. Begins to count attempts anew. */
+void wanted_add(struct ike_engine *engine, struct connection *c, const struct ip_address *remote);
+/* The operator has taken it down: nothing more is tried. */
+void wanted_forget(struct ike_engine *engine, const struct connection *c);
+void wanted_forget_all(struct ike_engine *engine);
+/* The SA no longer serves its connection (it became a zombie, or goes without having been one). */
+void wanted_sa_gone(struct ike_sa *sa);
+
+#endif

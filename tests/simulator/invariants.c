@@ -1,0 +1,202 @@
+/* Invariants. */
+#include "invariants.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LONELY_MAX 512
+
+struct lonely {
+	unsigned node;
+	uint64_t serial;
+	const char *why;
+};
+
+/* Calls back for every Child SA of the node. */
+static void each_child(struct node *node,
+	void (*visit)(struct node *node, const struct ike_sa_view *sa,
+		const struct child_view *child, void *arg),
+	void *arg)
+{
+	struct ike_sa_view view;
+	struct child_view child;
+	struct ike_walk walk;
+
+	if (!node->engine)
+		return;
+	ike_walk_start(node->engine, &walk);
+	while (ike_walk_next(&walk, &view)) {
+		for (unsigned i = 0; ike_engine_child_at(node->engine, view.serial, i, &child); i++)
+			visit(node, &view, &child, arg);
+	}
+}
+
+/* ---- agreement ----------------------------------------------------------------------------- */
+
+static bool same_keys(const struct ipsec_sa *a, const struct ipsec_sa *b)
+{
+	return a->encr == b->encr && a->integ == b->integ && a->esn == b->esn &&
+	       a->encr_key_len == b->encr_key_len && a->integ_key_len == b->integ_key_len &&
+	       a->udp_encapsulation == b->udp_encapsulation &&
+	       !memcmp(a->encr_key, b->encr_key, a->encr_key_len) &&
+	       !memcmp(a->integ_key, b->integ_key, a->integ_key_len);
+}
+
+static struct node *peer_of(struct world *world, const struct ike_sa_view *sa)
+{
+	struct ike_path seen;
+	int i = node_route(world, &sa->path, &seen);
+
+	return i < 0 ? NULL : world->nodes[i];
+}
+
+struct check {
+	struct lonely *list;
+	unsigned count;
+};
+
+static const char *disagreement(
+	struct node *node, const struct ike_sa_view *sa, const struct child_view *child)
+{
+	const struct ipsec_sa *in = node_find_sa(node, child->in_spi, IPSEC_INBOUND);
+	const struct ipsec_sa *out = node_find_sa(node, child->out_spi, IPSEC_OUTBOUND), *theirs;
+	struct node *peer = peer_of(node->world, sa);
+
+	if (!in || !out)
+		return "established, but not in the kernel";
+	if (!peer || !peer->engine)
+		return "the peer is not there";
+	theirs = node_find_sa(peer, child->out_spi, IPSEC_INBOUND);
+	if (!theirs || !same_keys(out, theirs))
+		return theirs ? "the peer's inbound SA has other keys"
+			      : "the peer has no inbound SA";
+	theirs = node_find_sa(peer, child->in_spi, IPSEC_OUTBOUND);
+	if (!theirs || !same_keys(in, theirs))
+		return theirs ? "the peer's outbound SA has other keys"
+			      : "the peer has no outbound SA";
+	return NULL;
+}
+
+static void note_lonely(
+	struct node *node, const struct ike_sa_view *sa, const struct child_view *child, void *arg)
+{
+	struct check *check = arg;
+	const char *why = child->established ? disagreement(node, sa, child) : NULL;
+
+	if (why && check->count < LONELY_MAX)
+		check->list[check->count++] =
+			(struct lonely){.node = node->index, .serial = child->serial, .why = why};
+}
+
+static void count_in_kernel(
+	struct node *node, const struct ike_sa_view *sa, const struct child_view *child, void *arg)
+{
+	(void)sa;
+	*(unsigned *)arg += !!node_find_sa(node, child->in_spi, IPSEC_INBOUND) +
+			    !!node_find_sa(node, child->out_spi, IPSEC_OUTBOUND);
+}
+
+static void check_kernel(struct node *node)
+{
+	unsigned known = 0;
+
+	each_child(node, count_in_kernel, &known);
+	if (node_live_sas(node) > known)
+		world_fail(node->world,
+			"node %u: the kernel holds %u SAs, the engine knows %u of them",
+			node->index, node_live_sas(node), known);
+}
+
+void check_agreement(struct world *world, uint64_t settle_ms)
+{
+	struct lonely before[LONELY_MAX], after[LONELY_MAX];
+	struct check first = {before, 0}, second = {after, 0};
+
+	for (unsigned i = 0; i < world->node_count; i++)
+		each_child(world->nodes[i], note_lonely, &first);
+	world_run(world, world->now_ms + settle_ms);
+	for (unsigned i = 0; i < world->node_count; i++) {
+		each_child(world->nodes[i], note_lonely, &second);
+		if (world->nodes[i]->engine)
+			check_kernel(world->nodes[i]);
+	}
+	for (unsigned a = 0; a < first.count; a++) {
+		for (unsigned b = 0; b < second.count; b++) {
+			if (before[a].serial == after[b].serial)
+				world_fail(world, "node %u: Child SA #%llu is alone: %s",
+					after[b].node, (unsigned long long)after[b].serial,
+					after[b].why);
+		}
+	}
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+static void check_gauges(struct node *node)
+{
+	for (size_t i = 0; i < ike_counter_count(); i++) {
+		const char *key = ike_counter_key(i);
+
+		/* A node that was killed never took its SAs out of the gauges. */
+		if (!node->generation && !strncmp(key, "current.", 8) &&
+			counter_read(&node->counters, i))
+			world_fail(node->world, "node %u: %s is %lld after shutdown", node->index,
+				key, (long long)counter_read(&node->counters, i));
+	}
+}
+
+void check_all_gone(struct node *node)
+{
+	struct world *world = node->world;
+
+	if (!node->engine)
+		return;
+	if (!ike_engine_idle(node->engine))
+		world_fail(world, "node %u still holds %llu IKE SAs after shutdown", node->index,
+			(unsigned long long)ike_engine_sa_count(node->engine));
+	if (node_live_sas(node))
+		world_fail(world, "node %u: %u SAs are left in the kernel", node->index,
+			node_live_sas(node));
+	if (timer_wheel_count(node->wheel))
+		world_fail(world, "node %u: a timer is armed after the last SA", node->index);
+	for (unsigned i = 0; i < node->watcher_count; i++) {
+		if (node->watcher_state[i] == 1 && !node->generation)
+			world_fail(world, "node %u: watcher %u waits for ever", node->index, i + 1);
+	}
+	check_gauges(node);
+}
+
+/* ---- questions --------------------------------------------------------------------------------
+ */
+
+struct question {
+	const char *name;
+	unsigned established;
+};
+
+static void ask(
+	struct node *node, const struct ike_sa_view *sa, const struct child_view *child, void *arg)
+{
+	struct question *q = arg;
+
+	(void)node;
+	if (child->established &&
+		(!q->name || (sa->connection && !strcmp(sa->connection->name, q->name))))
+		q->established++;
+}
+
+bool connection_is_up(struct node *node, const char *name)
+{
+	struct question q = {.name = name};
+
+	each_child(node, ask, &q);
+	return q.established;
+}
+
+unsigned count_established(struct node *node)
+{
+	struct question q = {0};
+
+	each_child(node, ask, &q);
+	return q.established;
+}

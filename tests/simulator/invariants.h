@@ -1,0 +1,18 @@
+/* What must hold, whatever the network did. A broken one is noted by world_fail. */
+#ifndef SIMULATOR_INVARIANTS_H
+#define SIMULATOR_INVARIANTS_H
+
+#include "node.h"
+
+/* Both ends agree on every Child SA and its keys, or an end that is alone with one finds out within
+ * `settle_ms` (time goes on meanwhile). What an engine calls established is in its kernel, and
+ * nothing else is. */
+void check_agreement(struct world *world, uint64_t settle_ms);
+/* After a shutdown: no SA, no kernel SA, no gauge above zero, no watcher left waiting, no job out,
+ * no SPI lost. */
+void check_all_gone(struct node *node);
+bool connection_is_up(struct node *node, const char *name);
+/* Established Child SAs. */
+unsigned count_established(struct node *node);
+
+#endif

@@ -1,0 +1,386 @@
+/* The host functions of a simulated gateway. */
+#include "node.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct node *node_of(struct ike_host *host)
+{
+	return (struct node *)host;
+}
+
+/* ---- host functions ---------------------------------------------------------------------- */
+
+static uint64_t host_now(struct ike_host *host)
+{
+	return node_of(host)->world->now_ms;
+}
+
+static uint64_t host_wall(struct ike_host *host)
+{
+	return 1700000000 + node_of(host)->world->now_ms / 1000;
+}
+
+static void host_random(struct ike_host *host, void *out, size_t len)
+{
+	uint8_t *p = out;
+
+	while (len--)
+		*p++ = random_next(&node_of(host)->random) >> 24;
+}
+
+static bool host_owns_spi(struct ike_host *host, uint64_t spi)
+{
+	(void)host;
+	return spi % 2 == 0; /* as if another shard had the odd ones */
+}
+
+static void host_send(struct ike_host *host, const struct ike_path *path, struct bytes message)
+{
+	world_send(node_of(host)->world, path, message.data, message.len);
+}
+
+static void host_keepalive(struct ike_host *host, const struct ike_path *path)
+{
+	(void)host;
+	(void)path;
+}
+
+static void host_arm(struct ike_host *host, struct timer *timer, uint64_t due_ms)
+{
+	timer_arm(node_of(host)->wheel, timer, due_ms);
+}
+
+static void host_cancel(struct ike_host *host, struct timer *timer)
+{
+	timer_cancel(node_of(host)->wheel, timer);
+}
+
+static bool host_submit(struct ike_host *host, struct crypto_job *job)
+{
+	struct node *node = node_of(host);
+	struct event event = {
+		.kind = EVENT_JOB, .node = node->index, .generation = node->generation, .job = job};
+
+	if (random_chance(&node->world->random, node->overload))
+		return false;
+	crypto_job_run(job);
+	node->jobs_out++;
+	world_post(node->world, &event, random_below(&node->world->random, 20));
+	return true;
+}
+
+static unsigned host_load(struct ike_host *host)
+{
+	struct node *node = node_of(host);
+
+	return random_chance(&node->world->random, node->overload) ? 95 : 0;
+}
+
+static uint32_t host_allocate_spi(struct ike_host *host)
+{
+	node_of(host)->spis_allocated++;
+	return node_of(host)->world->next_spi++;
+}
+
+static void host_release_spi(struct ike_host *host, uint32_t spi)
+{
+	(void)spi;
+	node_of(host)->spis_released++;
+}
+
+static uint64_t host_serial(struct ike_host *host)
+{
+	return ++node_of(host)->world->next_serial;
+}
+
+static uint32_t host_reqid(struct ike_host *host)
+{
+	return node_of(host)->world->next_reqid++;
+}
+
+static void host_log(struct ike_host *host, enum log_severity severity, ike_watcher watcher,
+	enum ike_rc code, const char *line, size_t len)
+{
+	struct node *node = node_of(host);
+
+	(void)severity;
+	if (watcher && watcher <= node->watcher_count && node->watcher_state[watcher - 1] == 2)
+		world_fail(
+			node->world, "line for a watcher that was released: %.*s", (int)len, line);
+	if (node->world->verbose)
+		printf("# %9.3f node %u: %s%.*s (%d)\n", node->world->now_ms / 1000.0, node->index,
+			watcher ? "> " : "", (int)len, line, code);
+}
+
+static void host_release(struct ike_host *host, ike_watcher watcher)
+{
+	struct node *node = node_of(host);
+
+	if (!watcher || watcher > node->watcher_count || node->watcher_state[watcher - 1] != 1)
+		world_fail(node->world, "node %u released watcher %llu that does not wait",
+			node->index, (unsigned long long)watcher);
+	else
+		node->watcher_state[watcher - 1] = 2;
+}
+
+static void host_established(struct ike_host *host, const struct identity *local,
+	const struct identity *remote, uint64_t connection_serial, uint64_t ike_serial)
+{
+	(void)host;
+	(void)local;
+	(void)remote;
+	(void)connection_serial;
+	(void)ike_serial;
+}
+
+static bool host_require_cookie(struct ike_host *host, uint64_t half_open)
+{
+	return node_of(host)->want_cookies || half_open > 20;
+}
+
+static bool host_refuse(struct ike_host *host, uint64_t half_open)
+{
+	(void)host;
+	return half_open > 200;
+}
+
+/* ---- the kernel -------------------------------------------------------------------------- */
+
+static struct kernel_sa *find_sa(struct node *node, uint32_t spi, enum ipsec_direction direction)
+{
+	for (unsigned i = 0; i < node->sa_count; i++) {
+		if (node->sas[i].present && node->sas[i].sa.spi == spi &&
+			node->sas[i].sa.direction == direction)
+			return &node->sas[i];
+	}
+	return NULL;
+}
+
+const struct ipsec_sa *node_find_sa(
+	const struct node *node, uint32_t spi, enum ipsec_direction direction)
+{
+	const struct kernel_sa *found = find_sa((struct node *)(uintptr_t)node, spi, direction);
+
+	return found ? &found->sa : NULL;
+}
+
+unsigned node_live_sas(const struct node *node)
+{
+	unsigned live = 0;
+
+	for (unsigned i = 0; i < node->sa_count; i++)
+		live += node->sas[i].present;
+	return live;
+}
+
+static int kernel_add(struct node *node, const struct ipsec_sa *sa)
+{
+	if (random_chance(&node->world->random, node->kernel_errors))
+		return EINVAL;
+	if (sa->direction == IPSEC_INBOUND && find_sa(node, sa->spi, sa->direction))
+		return EEXIST;
+	if (node->sa_count == NODE_SAS_MAX)
+		return ENOMEM;
+	node->sas[node->sa_count].sa = *sa;
+	node->sas[node->sa_count].sa.local_ts = node->sas[node->sa_count].sa.remote_ts = NULL;
+	node->sas[node->sa_count++].present = true;
+	return 0;
+}
+
+static int kernel_delete(struct node *node, const struct ipsec_sa *sa)
+{
+	struct kernel_sa *found = find_sa(node, sa->spi, sa->direction);
+
+	if (!found)
+		return ENOENT;
+	secret_wipe(found, sizeof(*found));
+	return 0;
+}
+
+static void host_ipsec(struct ike_host *host, const struct ipsec_request *request)
+{
+	struct node *node = node_of(host);
+	struct event event = {
+		.kind = EVENT_IPSEC_ANSWER, .node = node->index, .generation = node->generation};
+
+	event.answer = (struct ipsec_answer){.op = request->op, .token = request->token};
+	if (request->op == IPSEC_SA_ADD)
+		event.answer.error = kernel_add(node, &request->sa);
+	else if (request->op == IPSEC_SA_DELETE)
+		event.answer.error = kernel_delete(node, &request->sa);
+	else if (request->op == IPSEC_SA_QUERY)
+		event.answer.counters.idle_ms = UINT64_MAX;
+	world_post(node->world, &event, random_below(&node->world->random, 5));
+}
+
+static const struct ike_host host_functions = {
+	.now_ms = host_now,
+	.wall_s = host_wall,
+	.random = host_random,
+	.owns_spi = host_owns_spi,
+	.send = host_send,
+	.send_keepalive = host_keepalive,
+	.arm = host_arm,
+	.cancel = host_cancel,
+	.submit = host_submit,
+	.load = host_load,
+	.allocate_spi = host_allocate_spi,
+	.release_spi = host_release_spi,
+	.ipsec = host_ipsec,
+	.new_serial = host_serial,
+	.new_reqid = host_reqid,
+	.log = host_log,
+	.release_watcher = host_release,
+	.established = host_established,
+	.require_cookie = host_require_cookie,
+	.refuse_new = host_refuse,
+};
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+struct node *node_add(struct world *world, bool natted)
+{
+	struct node *node = calloc(1, sizeof(*node));
+	unsigned i = world->node_count;
+
+	node->host = host_functions;
+	node->world = world;
+	node->index = i;
+	node->address = ip_v4(natted ? 0x0a000001 + i : 0xc0000201 + i);
+	node->natted = natted;
+	node->nat_address = ip_v4(0xc6336401 + i);
+	node->nat_offset = natted ? 10000 : 0;
+	node->random.state = random_next(&world->random);
+	node->catalogue = catalogue_new();
+	node->vault = secret_vault_new();
+	node->counters = counter_set_new(ike_counter_count());
+	world->nodes[i] = node;
+	world->node_count++;
+	return node;
+}
+
+void node_start(struct node *node)
+{
+	uint8_t cookie_secret[32];
+	struct ike_engine_config config = {
+		.host = &node->host,
+		.crypto = node->world->crypto,
+		.catalogue = node->catalogue,
+		.secrets = node->vault,
+		.counters = &node->counters,
+		.ike_port = 500,
+		.nat_port = 4500,
+		.keep_alive_s = 20,
+		.unique_ids = true,
+		.cookie_secret = cookie_secret,
+	};
+
+	host_random(&node->host, cookie_secret, sizeof(cookie_secret));
+	node->wheel = timer_wheel_new(node->world->now_ms);
+	node->engine = ike_engine_new(&config);
+}
+
+void node_kill(struct node *node)
+{
+	if (!node->engine)
+		return;
+	ike_engine_free(node->engine);
+	node->engine = NULL;
+	node->generation++;
+	if (timer_wheel_count(node->wheel))
+		world_fail(node->world, "node %u died with %llu timers armed", node->index,
+			(unsigned long long)timer_wheel_count(node->wheel));
+	timer_wheel_free(node->wheel);
+	node->wheel = NULL;
+	memset(node->sas, 0, sizeof(node->sas));
+	node->sa_count = 0;
+}
+
+void node_free(struct node *node)
+{
+	node_kill(node);
+	catalogue_free(node->catalogue);
+	secret_vault_free(node->vault);
+	counter_set_free(&node->counters);
+	free(node);
+}
+
+static void fire(struct timer *timer, void *arg)
+{
+	struct node *node = arg;
+
+	ike_engine_timer(node->engine, timer);
+}
+
+void node_timers(struct node *node)
+{
+	if (node->engine)
+		timer_wheel_expire(node->wheel, node->world->now_ms, 0, fire, node);
+}
+
+uint64_t node_next_timer(const struct node *node)
+{
+	return node->engine ? timer_wheel_next(node->wheel) : UINT64_MAX;
+}
+
+void node_event(struct node *node, struct event *event)
+{
+	switch (event->kind) {
+	case EVENT_DATAGRAM:
+		ike_engine_datagram(node->engine, &event->path, event->bytes, event->len);
+		free(event->bytes);
+		break;
+	case EVENT_JOB:
+		node->jobs_out--;
+		ike_engine_job_done(node->engine, event->job);
+		break;
+	case EVENT_IPSEC_ANSWER:
+		ike_engine_ipsec_answer(node->engine, &event->answer);
+		break;
+	case EVENT_ACTION:
+		break;
+	}
+}
+
+/* ---- the way there ----------------------------------------------------------------------- */
+
+int node_route(struct world *world, const struct ike_path *path, struct ike_path *seen)
+{
+	*seen = (struct ike_path){.local = path->remote,
+		.remote = path->local,
+		.non_esp_marker = path->non_esp_marker};
+	for (unsigned i = 0; i < world->node_count; i++) {
+		const struct node *from = world->nodes[i];
+
+		if (from->natted && ip_equal(&from->address, &path->local.address)) {
+			seen->remote.address = from->nat_address;
+			seen->remote.port = path->local.port + from->nat_offset;
+		}
+	}
+	for (unsigned i = 0; i < world->node_count; i++) {
+		const struct node *to = world->nodes[i];
+
+		if (!to->natted && ip_equal(&to->address, &path->remote.address))
+			return i;
+		if (to->natted && ip_equal(&to->nat_address, &path->remote.address)) {
+			if (path->remote.port < to->nat_offset)
+				return -1; /* an old mapping */
+			seen->local.address = to->address;
+			seen->local.port = path->remote.port - to->nat_offset;
+			if (seen->local.port != 500 && seen->local.port != 4500)
+				return -1;
+			return i;
+		}
+	}
+	return -1;
+}
+
+ike_watcher node_watcher(struct node *node)
+{
+	if (node->watcher_count == NODE_WATCHERS_MAX)
+		return 0;
+	node->watcher_state[node->watcher_count++] = 1;
+	return node->watcher_count;
+}

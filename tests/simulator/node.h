@@ -1,0 +1,58 @@
+/* One simulated gateway: an engine with its host, a kernel that remembers SAs and policies, and
+ * watchers. */
+#ifndef SIMULATOR_NODE_H
+#define SIMULATOR_NODE_H
+
+#include "world.h"
+
+#include "ike/counters.h"
+
+#define NODE_SAS_MAX      4096
+#define NODE_WATCHERS_MAX 4096
+
+struct kernel_sa {
+	bool present;
+	struct ipsec_sa sa;
+};
+
+struct node {
+	struct ike_host host; /* first: the engine hands it back */
+	struct world *world;
+	unsigned index, generation;
+	struct ip_address address;
+	/* behind a NAT that shows another address, and ports mapped by an offset that may change */
+	bool natted;
+	struct ip_address nat_address;
+	uint16_t nat_offset;
+	struct ike_engine *engine; /* NULL: down */
+	struct timer_wheel *wheel;
+	struct catalogue *catalogue;
+	struct secret_vault *vault;
+	struct counter_set counters;
+	struct random_source random;
+	bool want_cookies;
+	unsigned kernel_errors, overload; /* percent */
+	struct kernel_sa sas[NODE_SAS_MAX];
+	unsigned sa_count;
+	uint64_t spis_allocated, spis_released;
+	uint8_t watcher_state[NODE_WATCHERS_MAX]; /* 0 unused, 1 waits, 2 released */
+	unsigned watcher_count;
+	uint64_t jobs_out;
+};
+
+struct node *node_add(struct world *world, bool natted);
+void node_free(struct node *node);
+/* Power on with nothing remembered, and power off without a word. */
+void node_start(struct node *node);
+void node_kill(struct node *node);
+void node_timers(struct node *node);
+uint64_t node_next_timer(const struct node *node);
+void node_event(struct node *node, struct event *event);
+/* Who gets what is sent along the path (-1: nobody), and how it looks to the receiver. */
+int node_route(struct world *world, const struct ike_path *path, struct ike_path *seen);
+ike_watcher node_watcher(struct node *node);
+const struct ipsec_sa *node_find_sa(
+	const struct node *node, uint32_t spi, enum ipsec_direction direction);
+unsigned node_live_sas(const struct node *node);
+
+#endif
