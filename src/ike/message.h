@@ -198,8 +198,8 @@ void auth_payload_encode(struct message_writer *m, uint8_t method, struct bytes 
 void ts_payload_encode(struct message_writer *m, uint8_t payload_type,
 	const struct traffic_selector *ts, unsigned count);
 /* PROTOCOL_IKE: no SPIs. */
-void delete_payload_encode(struct message_writer *m, uint8_t protocol, const uint32_t *spis,
-	unsigned count);
+void delete_payload_encode(
+	struct message_writer *m, uint8_t protocol, const uint32_t *spis, unsigned count);
 void vendor_payload_encode(struct message_writer *m, struct bytes id);
 
 /* ---- encryption (RFC 7296, section 3.14; RFC 5282) -------------------------- */
