@@ -298,12 +298,19 @@ void ike_engine_initiate(struct ike_engine *engine, struct connection *c,
 	initiate_sa(engine, c, peer, watcher, 0);
 }
 
+/* The watcher waits for the SA's end, if nobody else does already. */
+static void watch(struct ike_sa *sa, ike_watcher watcher)
+{
+	if (!sa->watcher)
+		sa->watcher = watcher;
+	else if (watcher)
+		sa->engine->host->release_watcher(sa->engine->host, watcher);
+}
+
 static void take_down(struct ike_sa *sa, ike_watcher watcher)
 {
 	const struct child_sa *child = sa->children;
 
-	if (!sa->watcher)
-		sa->watcher = watcher;
 	if (sa->state == STATE_ESTABLISHED_IKE_SA && child)
 		connection_log(sa->engine, sa->connection, watcher, LOG_LINE_INFO, RC_OK,
 			"initiating delete of connection's IKE SA #%llu (and Child SA #%llu)",
@@ -312,6 +319,7 @@ static void take_down(struct ike_sa *sa, ike_watcher watcher)
 		connection_log(sa->engine, sa->connection, watcher, LOG_LINE_INFO, RC_OK,
 			"initiating delete of connection's IKE SA #%llu",
 			(unsigned long long)sa->serial);
+	watch(sa, watcher);
 	ike_sa_delete(sa, FINISHED_COMPLETED);
 }
 
@@ -344,13 +352,13 @@ bool ike_engine_delete_serial(struct ike_engine *engine, uint64_t serial, ike_wa
 	struct child_sa *child = engine_find_child(engine, serial);
 
 	if (sa && sa->state != STATE_ZOMBIE) {
-		if (!sa->watcher)
-			sa->watcher = watcher;
+		watch(sa, watcher);
 		ike_sa_delete(sa, FINISHED_COMPLETED);
 		return true;
 	}
 	if (!child || child->state != CHILD_ESTABLISHED)
 		return false;
+	watch(child->ike_sa, watcher);
 	child_sa_uninstall(child);
 	child->ike_sa->wants |= WANT_DELETE_CHILD;
 	exchange_next(child->ike_sa);

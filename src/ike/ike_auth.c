@@ -145,7 +145,7 @@ static bool build_request(
 		add_notify(sa->engine, m, N_INITIAL_CONTACT, bytes_of(NULL, 0));
 	if (child->mode == IPSEC_TRANSPORT)
 		add_notify(sa->engine, m, N_USE_TRANSPORT_MODE, bytes_of(NULL, 0));
-	sa_payload_encode(m, c->child_proposals, 4, child->in_spi);
+	sa_payload_encode_without_ke(m, c->child_proposals, 4, child->in_spi);
 	ts_payload_encode(m, PAYLOAD_TSi, child_local_ts(child), child->local_ts_count);
 	ts_payload_encode(m, PAYLOAD_TSr, child_remote_ts(child), child->remote_ts_count);
 	return sealed_end(sa, m);

@@ -134,6 +134,7 @@ static void child_deleted(struct ike_sa *sa, uint64_t serial)
 
 	if (child && child->ike_sa == sa)
 		child_sa_free(child, FINISHED_COMPLETED);
+	ike_sa_release_watcher(sa);
 }
 
 void informational_response(struct ike_sa *sa, struct incoming *in)

@@ -1,12 +1,14 @@
-/* The IKE engine: plain functions over plain data. It has no thread, socket, clock or file of its own; what it wants
- * from the world it asks of its host through struct ike_host, and what happens to it comes in through the
- * entry points below. One engine belongs to one thread; several engines (one a shard) share nothing but the
- * catalogue and the vault. (RFC 7296; IKEv1 will live beside it.)
+/* The IKE engine: plain functions over plain data. It has no thread, socket, clock or file of its
+ * own; what it wants from the world it asks of its host through struct ike_host, and what happens
+ * to it comes in through the entry points below. One engine belongs to one thread; several engines
+ * (one a shard) share nothing but the catalogue and the vault. (RFC 7296; IKEv1 will live beside
+ * it.)
  *
- * Hosts: the shard (src/shard), the simulator (tests/simulator), the load generator (perf), the fuzzers.
+ * Hosts: the shard (src/shard), the simulator (tests/simulator), the load generator (perf), the
+ * fuzzers.
  *
- * No host function is called back into the engine before it returns: a job, a request or a datagram is
- * answered later, through an entry point. */
+ * No host function is called back into the engine before it returns: a job, a request or a datagram
+ * is answered later, through an entry point. */
 #ifndef IKE_ENGINE_H
 #define IKE_ENGINE_H
 
@@ -25,7 +27,8 @@ struct ike_sa;
 /* Where a datagram came in or goes out. */
 struct ike_path {
 	struct ip_endpoint local, remote;
-	bool non_esp_marker; /* by the NAT-T socket: the host adds and strips the 4 zero bytes (RFC 3948) */
+	bool non_esp_marker; /* by the NAT-T socket: the host adds and strips the 4 zero bytes (RFC
+				3948) */
 };
 
 /* Refers to a client of the control socket that watches a negotiation; 0: nobody. */
@@ -33,8 +36,18 @@ typedef uint64_t ike_watcher;
 
 /* Codes of answer lines to a watcher; other lines have code 0 (the control surface's 5.x form). */
 enum ike_rc {
-	RC_OK = 0, RC_DUPLICATE = 20, RC_UNKNOWN_NAME = 21, RC_ORIENT = 22, RC_CLASH = 23, RC_DEAF = 24,
-	RC_PEER_UNKNOWN = 29, RC_INITSHUNT = 30, RC_WILDCARD = 31, RC_RETRANSMISSION = 51, RC_INTERNAL = 52, RC_CRYPTO_FAILED = 54,
+	RC_OK = 0,
+	RC_DUPLICATE = 20,
+	RC_UNKNOWN_NAME = 21,
+	RC_ORIENT = 22,
+	RC_CLASH = 23,
+	RC_DEAF = 24,
+	RC_PEER_UNKNOWN = 29,
+	RC_INITSHUNT = 30,
+	RC_WILDCARD = 31,
+	RC_RETRANSMISSION = 51,
+	RC_INTERNAL = 52,
+	RC_CRYPTO_FAILED = 54,
 	RC_FATAL = 56,
 };
 
@@ -57,48 +70,50 @@ struct ike_host {
 	bool (*submit)(struct ike_host *host, struct crypto_job *job);
 	/* 0..100: how full the job queues are. */
 	unsigned (*load)(struct ike_host *host);
-	/* A fresh inbound Child SA SPI (host order), and one that is not used after all (never given to IPSEC_SA_ADD). 0: none to be had. */
+	/* A fresh inbound Child SA SPI (host order), and one that is not used after all (never
+	 * given to IPSEC_SA_ADD). 0: none to be had. */
 	uint32_t (*allocate_spi)(struct ike_host *host);
 	void (*release_spi)(struct ike_host *host, uint32_t spi);
-	/* Asynchronous, in order; copies the request (keys and selectors included). An answer comes for each. */
+	/* Asynchronous, in order; copies the request (keys and selectors included). An answer comes
+	 * for each. */
 	void (*ipsec)(struct ike_host *host, const struct ipsec_request *request);
 	/* #N, unique in the daemon, growing. */
 	uint64_t (*new_serial)(struct ike_host *host);
 	/* A reqid for a template's instance, unique in the daemon. */
 	uint32_t (*new_reqid)(struct ike_host *host);
 	/* A finished line, prefix included, for the log and for the watcher if not 0. */
-	void (*log)(struct ike_host *host, enum log_severity severity, ike_watcher watcher, enum ike_rc code,
-		const char *line, size_t len);
+	void (*log)(struct ike_host *host, enum log_severity severity, ike_watcher watcher,
+		enum ike_rc code, const char *line, size_t len);
 	/* The watcher's wait is over; its exit status is decided by the lines it got. */
 	void (*release_watcher)(struct ike_host *host, ike_watcher watcher);
-	/* An IKE SA was established between these identities (uniqueids): every other engine is to be told by
-	 * ike_engine_superseded. The host takes its own references. */
+	/* An IKE SA was established between these identities (uniqueids): every other engine is to
+	 * be told by ike_engine_superseded. The host takes its own references. */
 	void (*established)(struct ike_host *host, const struct identity *local,
 		const struct identity *remote, uint64_t connection_serial, uint64_t ike_serial);
-	/* May this engine take another half-open SA as responder; must it ask for a cookie? Daemon-wide
-	 * counts are the host's to know; `half_open` is this engine's own. */
+	/* May this engine take another half-open SA as responder; must it ask for a cookie?
+	 * Daemon-wide counts are the host's to know; `half_open` is this engine's own. */
 	bool (*require_cookie)(struct ike_host *host, uint64_t half_open);
 	bool (*refuse_new)(struct ike_host *host, uint64_t half_open);
 };
 
 struct ike_engine_config {
 	struct ike_host *host;
-	struct crypto_context *crypto;       /* this thread's; outlives the engine */
+	struct crypto_context *crypto; /* this thread's; outlives the engine */
 	struct catalogue *catalogue;
 	struct secret_vault *secrets;
-	struct counter_set *counters;        /* of ike_counter_count() cells, see ike/counters.h */
-	uint16_t ike_port, nat_port;         /* ours: 500 and 4500 */
-	uint32_t keep_alive_s;               /* NAT-T keepalive period; 0: off */
+	struct counter_set *counters; /* of ike_counter_count() cells, see ike/counters.h */
+	uint16_t ike_port, nat_port;  /* ours: 500 and 4500 */
+	uint32_t keep_alive_s;        /* NAT-T keepalive period; 0: off */
 	bool unique_ids;
-	/* 32 bytes, the same in every engine of the daemon, so that a cookie made by one is known by all. The engine
-	 * keeps a copy; it rotates derived secrets by wall time. */
+	/* 32 bytes, the same in every engine of the daemon, so that a cookie made by one is known
+	 * by all. The engine keeps a copy; it rotates derived secrets by wall time. */
 	const uint8_t *cookie_secret;
 };
 
 /* NULL when memory is out. Copies the config. */
 struct ike_engine *ike_engine_new(const struct ike_engine_config *config);
-/* Silently forgets all SAs (kernel SAs included: no requests are made); jobs in flight must have been
- * drained or be given to ike_engine_job_done before. */
+/* Silently forgets all SAs (kernel SAs included: no requests are made); jobs in flight must have
+ * been drained or be given to ike_engine_job_done before. */
 void ike_engine_free(struct ike_engine *engine);
 
 /* ---- what happens to it ------------------------------------------------- */
@@ -109,24 +124,30 @@ void ike_engine_timer(struct ike_engine *engine, struct timer *timer);
 void ike_engine_job_done(struct ike_engine *engine, struct crypto_job *job);
 void ike_engine_ipsec_answer(struct ike_engine *engine, const struct ipsec_answer *answer);
 void ike_engine_ipsec_event(struct ike_engine *engine, const struct ipsec_event *event);
-/* The peer's host or port is unreachable, says an ICMP message: logged; retransmission goes on (RFC 7296, section 2.4). */
-void ike_engine_network_error(struct ike_engine *engine, const struct ike_path *path, int error, const char *origin);
+/* The peer's host or port is unreachable, says an ICMP message: logged; retransmission goes on (RFC
+ * 7296, section 2.4). */
+void ike_engine_network_error(
+	struct ike_engine *engine, const struct ike_path *path, int error, const char *origin);
 
 /* ---- commands ----------------------------------------------------------- */
-/* Brings the connection up; `remote` is the peer of a template or unset. Lines and the release go to the watcher. */
+/* Brings the connection up; `remote` is the peer of a template or unset. Lines and the release go
+ * to the watcher. */
 void ike_engine_initiate(struct ike_engine *engine, struct connection *c,
 	const struct ip_address *remote, ike_watcher watcher);
-/* Deletes this engine's SAs of the connection: each peer is told, the answer is awaited in the
- * background. The policy stays installed (drops) unless `unroute`. Returns how many IKE SAs it met. The watcher gets the lines and is not released: the host knows when
- * every engine has answered. */
-unsigned ike_engine_terminate(struct ike_engine *engine, const struct connection *c, bool unroute, ike_watcher watcher);
-/* Deletes one SA (IKE or Child) by #N. False: not here. */
+/* Deletes this engine's SAs of the connection: each peer is told, its answer is awaited in the
+ * background. The policy stays installed (drops) unless `unroute`. Returns how many SAs it met:
+ * each of them releases the watcher once, when it has ended (or at once, if somebody else watches
+ * it). */
+unsigned ike_engine_terminate(
+	struct ike_engine *engine, const struct connection *c, bool unroute, ike_watcher watcher);
+/* Deletes one SA (IKE or Child) by #N, which releases the watcher as above. False: not here. */
 bool ike_engine_delete_serial(struct ike_engine *engine, uint64_t serial, ike_watcher watcher);
-/* Another engine has established `ike_serial` between these identities: older IKE SAs between them go (uniqueids). */
+/* Another engine has established `ike_serial` between these identities: older IKE SAs between them
+ * go (uniqueids). */
 void ike_engine_superseded(struct ike_engine *engine, const struct identity *local,
 	const struct identity *remote, uint64_t connection_serial, uint64_t ike_serial);
-/* Deletes everything, a bounded number of SAs a call: true when more is left to do. Told peers are not
- * waited for; ike_engine_idle says when all have answered or been given up. */
+/* Deletes everything, a bounded number of SAs a call: true when more is left to do. Told peers are
+ * not waited for; ike_engine_idle says when all have answered or been given up. */
 bool ike_engine_shutdown(struct ike_engine *engine, unsigned limit);
 bool ike_engine_idle(const struct ike_engine *engine);
 /* Sees to it that nothing new is begun (--unlisten) or is again (--listen). */
@@ -138,7 +159,7 @@ uint64_t ike_engine_sa_count(const struct ike_engine *engine);
 struct child_view {
 	uint64_t serial;
 	uint32_t in_spi, out_spi;
-	const char *state, *story;    /* "ESTABLISHED_CHILD_SA", "established Child SA" */
+	const char *state, *story; /* "ESTABLISHED_CHILD_SA", "established Child SA" */
 	bool established, newest;
 	enum ipsec_protocol protocol;
 	enum ipsec_mode mode;
@@ -147,33 +168,34 @@ struct child_view {
 	struct chosen_proposal chosen;
 	const struct traffic_selector *local_ts, *remote_ts;
 	unsigned local_ts_count, remote_ts_count;
-	uint64_t replace_in_s, expire_in_s;  /* UINT64_MAX: not scheduled */
+	uint64_t replace_in_s, expire_in_s; /* UINT64_MAX: not scheduled */
 };
 
 /* One IKE SA; pointers are valid until the next call into the engine. */
 struct ike_sa_view {
 	uint64_t serial;
 	uint64_t spi_i, spi_r;
-	const struct connection *connection; /* NULL: not yet known (responder) */
-	uint32_t instance;            /* [N]; 0: not an instance */
+	const struct connection *connection;         /* NULL: not yet known (responder) */
+	uint32_t instance;                           /* [N]; 0: not an instance */
 	const struct identity *local_id, *remote_id; /* as used or received; may be NULL */
 	struct ike_path path;
 	bool initiator, established, newest, behind_nat, peer_behind_nat;
 	const char *state, *story;
 	struct chosen_proposal chosen;
-	uint64_t replace_in_s, expire_in_s, retransmit_in_s, liveness_in_s, timeout_in_s; /* UINT64_MAX: not scheduled */
-	bool crypto_pending;          /* waits for a job */
+	uint64_t replace_in_s, expire_in_s, retransmit_in_s, liveness_in_s,
+		timeout_in_s; /* UINT64_MAX: not scheduled */
+	bool crypto_pending;  /* waits for a job */
 	uint32_t established_ago_s;
 	unsigned child_count;
-	struct child_view child;      /* the first one; others by ike_engine_child_at */
+	struct child_view child; /* the first one; others by ike_engine_child_at */
 };
 
-/* A walk over all IKE SAs in order of #N that survives whatever happens between two steps: SAs that come or go
- * in the meantime are shown or not, others exactly once. */
+/* A walk over all IKE SAs in order of #N that survives whatever happens between two steps: SAs that
+ * come or go in the meantime are shown or not, others exactly once. */
 struct ike_walk {
 	struct ike_engine *engine;
-	struct ike_sa *position;  /* the SA that is next; the engine's to keep valid */
-	struct ike_walk *next;    /* of all walks under way */
+	struct ike_sa *position; /* the SA that is next; the engine's to keep valid */
+	struct ike_walk *next;   /* of all walks under way */
 };
 void ike_walk_start(struct ike_engine *engine, struct ike_walk *walk);
 /* False at the end; the walk is then over. */
@@ -181,7 +203,8 @@ bool ike_walk_next(struct ike_walk *walk, struct ike_sa_view *view);
 /* Ends a walk early. Harmless on one that is over. */
 void ike_walk_end(struct ike_walk *walk);
 /* The i-th Child SA of the IKE SA. False: none. */
-bool ike_engine_child_at(struct ike_engine *engine, uint64_t ike_serial, unsigned i, struct child_view *view);
+bool ike_engine_child_at(
+	struct ike_engine *engine, uint64_t ike_serial, unsigned i, struct child_view *view);
 
 /* Bytes held, by kind, for reports. */
 struct ike_memory {
