@@ -284,6 +284,7 @@ static void *log_thread(void *unused)
 			rest(LOG_ASLEEP, -1);
 	}
 	drain();
+	adopt_rings(); /* for those that are empty only now */
 	return NULL;
 }
 

@@ -38,13 +38,18 @@ static void address_texts(void **state)
 	static const struct {
 		const char *in, *out;
 	} cases[] = {
-		{"0.0.0.0", "0.0.0.0"}, {"192.0.2.1", "192.0.2.1"},
-		{"255.255.255.255", "255.255.255.255"}, {"::", "::"}, {"::1", "::1"},
-		{"2001:0db8::0001", "2001:db8::1"}, {"2001:db8:0:0:0:0:2:1", "2001:db8::2:1"},
+		{"0.0.0.0", "0.0.0.0"},
+		{"192.0.2.1", "192.0.2.1"},
+		{"255.255.255.255", "255.255.255.255"},
+		{"::", "::"},
+		{"::1", "::1"},
+		{"2001:0db8::0001", "2001:db8::1"},
+		{"2001:db8:0:0:0:0:2:1", "2001:db8::2:1"},
 		{"2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"},
 		{"2001:0:0:1:0:0:0:1", "2001:0:0:1::1"},
 		{"2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1"},
-		{"2001:DB8:AAAA::B", "2001:db8:aaaa::b"}, {"::ffff:192.0.2.1", "::ffff:192.0.2.1"},
+		{"2001:DB8:AAAA::B", "2001:db8:aaaa::b"},
+		{"::ffff:192.0.2.1", "::ffff:192.0.2.1"},
 		{"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
 			"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
 	};
@@ -60,10 +65,10 @@ static void address_texts(void **state)
 
 static void refused_addresses(void **state)
 {
-	static const char *const bad[] = {"", " ", "1", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.-4",
-		"01.2.3.4", "1.2.3.4 ", " 1.2.3.4", "1.2.3.4/32", "0x1.2.3.4", "example.com",
-		"localhost", ":", ":::", "1::2::3", "2001:db8::g", "fe80::1%eth0", "[::1]",
-		"1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "12345::", "::1.2.3",
+	static const char *const bad[] = {"", " ", "1", "1.2.3", "1.2.3.4.5", "1.2.3.256",
+		"1.2.3.-4", "01.2.3.4", "1.2.3.4 ", " 1.2.3.4", "1.2.3.4/32", "0x1.2.3.4",
+		"example.com", "localhost", ":", ":::", "1::2::3", "2001:db8::g", "fe80::1%eth0",
+		"[::1]", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "12345::", "::1.2.3",
 		"1111111111111111111111111111111111111111111111111111111111111111111111111111",
 		"%any", "1,2,3,4"};
 	struct ip_address a = ip_v4(42);
@@ -106,13 +111,20 @@ static void kinds(void **state)
 		const char *text;
 		bool any, loopback, link_local;
 	} cases[] = {
-		{"0.0.0.0", true, false, false}, {"::", true, false, false},
-		{"127.0.0.1", false, true, false}, {"127.255.0.9", false, true, false},
-		{"128.0.0.1", false, false, false}, {"::1", false, true, false},
-		{"::2", false, false, false}, {"169.254.3.4", false, false, true},
-		{"169.253.3.4", false, false, false}, {"fe80::1", false, false, true},
-		{"febf::1", false, false, true}, {"fec0::1", false, false, false},
-		{"7f00::1", false, false, false}, {"a9fe::", false, false, false},
+		{"0.0.0.0", true, false, false},
+		{"::", true, false, false},
+		{"127.0.0.1", false, true, false},
+		{"127.255.0.9", false, true, false},
+		{"128.0.0.1", false, false, false},
+		{"::1", false, true, false},
+		{"::2", false, false, false},
+		{"169.254.3.4", false, false, true},
+		{"169.253.3.4", false, false, false},
+		{"fe80::1", false, false, true},
+		{"febf::1", false, false, true},
+		{"fec0::1", false, false, false},
+		{"7f00::1", false, false, false},
+		{"a9fe::", false, false, false},
 	};
 	struct ip_address unset = {0};
 
@@ -133,8 +145,8 @@ static void kinds(void **state)
 static void order(void **state)
 {
 	static const char *const sorted[] = {"0.0.0.0", "0.0.0.1", "9.255.255.255", "10.0.0.0",
-		"127.0.0.1", "128.0.0.0", "255.255.255.255", "::", "::1", "::2", "::1:0", "1::",
-		"8000::", "ffff::"};
+		"127.0.0.1", "128.0.0.0", "255.255.255.255", "::", "::1", "::2", "::1:0",
+		"1::", "8000::", "ffff::"};
 	size_t n = sizeof(sorted) / sizeof(sorted[0]);
 
 	(void)state;
@@ -182,18 +194,20 @@ static void range_texts(void **state)
 {
 	static const struct {
 		const char *in, *out;
-	} cases[] = {{"10.0.0.1-10.0.0.9", "10.0.0.1-10.0.0.9"}, {"10.0.0.0-10.0.0.255", "10.0.0.0/24"},
-		{"10.0.0.4-10.0.0.4", "10.0.0.4/32"}, {"10.0.0.0-10.0.0.2", "10.0.0.0-10.0.0.2"},
-		{"10.0.0.1-10.0.0.2", "10.0.0.1-10.0.0.2"}, {"0.0.0.0-255.255.255.255", "0.0.0.0/0"},
+	} cases[] = {{"10.0.0.1-10.0.0.9", "10.0.0.1-10.0.0.9"},
+		{"10.0.0.0-10.0.0.255", "10.0.0.0/24"}, {"10.0.0.4-10.0.0.4", "10.0.0.4/32"},
+		{"10.0.0.0-10.0.0.2", "10.0.0.0-10.0.0.2"},
+		{"10.0.0.1-10.0.0.2", "10.0.0.1-10.0.0.2"},
+		{"0.0.0.0-255.255.255.255", "0.0.0.0/0"},
 		{"::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::/0"},
 		{"2001:db8::1-2001:db8::ffff", "2001:db8::1-2001:db8::ffff"}, {"::/0", "::/0"},
 		{"127.255.255.255-128.0.0.0", "127.255.255.255-128.0.0.0"},
 		{"1111:1111:1111:1111:1111:1111:1111:1111-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe",
 			"1111:1111:1111:1111:1111:1111:1111:1111-"
 			"ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe"}};
-	static const char *const bad[] = {"10.0.0.9-10.0.0.1", "10.0.0.1-::1", "10.0.0.1-", "-10.0.0.1",
-		"10.0.0.1--10.0.0.2", "10.0.0.1-10.0.0.2-10.0.0.3", "10.0.0.0/24-10.0.1.0/24", "-",
-		"10.0.0.1 - 10.0.0.2", "::2-::1"};
+	static const char *const bad[] = {"10.0.0.9-10.0.0.1", "10.0.0.1-::1", "10.0.0.1-",
+		"-10.0.0.1", "10.0.0.1--10.0.0.2", "10.0.0.1-10.0.0.2-10.0.0.3",
+		"10.0.0.0/24-10.0.1.0/24", "-", "10.0.0.1 - 10.0.0.2", "::2-::1"};
 	char out[IP_RANGE_TEXT_MAX];
 	struct ip_range r = {0};
 
@@ -229,8 +243,10 @@ static void endpoint_texts(void **state)
 static void subnets_contain(void **state)
 {
 	struct ip_subnet eight = subnet("10.0.0.0/8"), odd = subnet("192.0.2.160/27");
-	struct ip_subnet all4 = subnet("0.0.0.0/0"), all6 = subnet("::/0"), six = subnet("fe80::/10");
-	struct ip_address a = parsed("10.255.3.4"), b = parsed("11.0.0.0"), c = parsed("192.0.2.191");
+	struct ip_subnet all4 = subnet("0.0.0.0/0"), all6 = subnet("::/0"),
+			 six = subnet("fe80::/10");
+	struct ip_address a = parsed("10.255.3.4"), b = parsed("11.0.0.0"),
+			  c = parsed("192.0.2.191");
 	struct ip_address d = parsed("192.0.2.192"), e = parsed("febf::1"), f = parsed("fec0::");
 	struct ip_address unset = {0};
 	struct ip_subnet s;
@@ -288,7 +304,8 @@ static void ranges_relate(void **state)
 /* Every prefix length, there and back, and one address more or less is no subnet. */
 static void subnets_are_ranges(void **state)
 {
-	static const char *const bases[] = {"170.85.170.85", "2aaa:5555:aaaa:5555:aaaa:5555:aaaa:5555"};
+	static const char *const bases[] = {
+		"170.85.170.85", "2aaa:5555:aaaa:5555:aaaa:5555:aaaa:5555"};
 
 	(void)state;
 	for (int f = 0; f < 2; f++) {

@@ -256,10 +256,18 @@ static void random_reads_match_a_model(void **state)
 				at += width;
 			}
 			switch (width) {
-			case 1: got = read_u8(&r); break;
-			case 2: got = read_u16(&r); break;
-			case 4: got = read_u32(&r); break;
-			default: got = read_u64(&r); break;
+			case 1:
+				got = read_u8(&r);
+				break;
+			case 2:
+				got = read_u16(&r);
+				break;
+			case 4:
+				got = read_u32(&r);
+				break;
+			default:
+				got = read_u64(&r);
+				break;
 			}
 			assert_true(got == want);
 			assert_int_equal(r.failed, failed);

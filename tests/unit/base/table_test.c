@@ -173,9 +173,9 @@ static void siphash_published_vectors(void **state)
 	static const struct {
 		size_t len;
 		uint64_t hash;
-	} reference[] = {{0, 0x726fdb47dd0e0e31u}, {1, 0x74f839c593dc67fdu}, {7, 0xab0200f58b01d137u},
-		{8, 0x93f5f5799a932462u}, {9, 0x9e0082df0ba9e4b0u}, {15, 0xa129ca6149be45e5u},
-		{16, 0x3f2acc7f57c29bdbu}, {63, 0x958a324ceb064572u}};
+	} reference[] = {{0, 0x726fdb47dd0e0e31u}, {1, 0x74f839c593dc67fdu},
+		{7, 0xab0200f58b01d137u}, {8, 0x93f5f5799a932462u}, {9, 0x9e0082df0ba9e4b0u},
+		{15, 0xa129ca6149be45e5u}, {16, 0x3f2acc7f57c29bdbu}, {63, 0x958a324ceb064572u}};
 	/* SipHash-1-3, key of zeros: CPython 3.11's hash of the same bytes (PYTHONHASHSEED=0). */
 	static const struct {
 		const char *text;
@@ -189,14 +189,14 @@ static void siphash_published_vectors(void **state)
 	for (size_t i = 0; i < sizeof(message); i++)
 		message[i] = (uint8_t)i;
 	for (size_t i = 0; i < sizeof(reference) / sizeof(reference[0]); i++) {
-		uint64_t hash = siphash(0x0706050403020100u, 0x0f0e0d0c0b0a0908u, message,
-			reference[i].len, 2, 4);
+		uint64_t hash = siphash(
+			0x0706050403020100u, 0x0f0e0d0c0b0a0908u, message, reference[i].len, 2, 4);
 
 		assert_true(hash == reference[i].hash);
 	}
 	for (size_t i = 0; i < sizeof(python) / sizeof(python[0]); i++)
 		assert_true(table_hash(&zero, python[i].text, strlen(python[i].text)) ==
-			python[i].hash);
+			    python[i].hash);
 	assert_true(table_hash(&zero, message, 16) == 0x8972188433a5c5b7u);
 	assert_true(table_hash(&zero, message, 63) == 0x385d3e39e5f37359u);
 	/* Not aligned, and with another seed. */

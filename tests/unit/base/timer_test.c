@@ -70,10 +70,14 @@ static void fires_to_the_millisecond(void **state)
 				assert_true(timer_wheel_next(wheel) <= starts[s] + delay);
 				assert_true(timer_wheel_next(wheel) >= starts[s]);
 				if (delay > 0)
-					assert_int_equal(timer_wheel_expire(wheel, starts[s] + delay - 1, 0,
-								 note, &log), 0);
+					assert_int_equal(
+						timer_wheel_expire(wheel, starts[s] + delay - 1, 0,
+							note, &log),
+						0);
 				assert_true(timer_is_armed(&timer));
-				assert_int_equal(timer_wheel_expire(wheel, starts[s] + delay, 0, note, &log), 1);
+				assert_int_equal(
+					timer_wheel_expire(wheel, starts[s] + delay, 0, note, &log),
+					1);
 				assert_ptr_equal(log.fired[0], &timer);
 				assert_true(timer_wheel_next(wheel) == UINT64_MAX);
 				timer_wheel_free(wheel);
@@ -346,7 +350,8 @@ struct model {
 	struct timer_wheel *wheel;
 	struct model_timer timers[MODEL_TIMERS];
 	uint64_t seed, now, order, target, armed, count_fired;
-	bool expiring, exact; /* exact: the wheel stands at `now`, nothing was left over by a limit */
+	bool expiring,
+		exact; /* exact: the wheel stands at `now`, nothing was left over by a limit */
 };
 
 static uint64_t random_due(struct model *m)

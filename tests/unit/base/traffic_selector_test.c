@@ -20,24 +20,28 @@ static void texts(void **state)
 		const char *in, *out;
 	} cases[] = {{"10.1.0.0/24", "10.1.0.0/24"}, {"10.1.0.7", "10.1.0.7/32"},
 		{"10.1.0.1-10.1.0.9", "10.1.0.1-10.1.0.9"}, {"2001:db8::/64", "2001:db8::/64"},
-		{"10.1.0.0/24/tcp", "10.1.0.0/24/TCP/0"}, {"10.1.0.0/24/6/80", "10.1.0.0/24/TCP/80"},
+		{"10.1.0.0/24/tcp", "10.1.0.0/24/TCP/0"},
+		{"10.1.0.0/24/6/80", "10.1.0.0/24/TCP/80"},
 		{"10.1.0.0/24/17/1024-2047", "10.1.0.0/24/UDP/1024-2047"},
 		{"10.1.0.0/24/0/0", "10.1.0.0/24"}, {"10.1.0.0/24/0", "10.1.0.0/24"},
 		{"10.1.0.0/24/UDP/%any", "10.1.0.0/24/UDP/0"},
 		{"10.1.0.0/24/UDP/0-65535", "10.1.0.0/24/UDP/0"},
 		{"10.1.0.0/24/udp/%opaque", "10.1.0.0/24/UDP/OPAQUE"},
-		{"10.1.0.0/24/253/0", "10.1.0.0/24/253/0"}, {"10.1.0.0/24/icmp/2048", "10.1.0.0/24/ICMP/2048"},
+		{"10.1.0.0/24/253/0", "10.1.0.0/24/253/0"},
+		{"10.1.0.0/24/icmp/2048", "10.1.0.0/24/ICMP/2048"},
 		{"10.1.0.0/24/icmp/0-0", "10.1.0.0/24/ICMP/0-0"},
 		{"::/0/ipv6-icmp", "::/0/IPv6-ICMP/0"}, {"::/0/icmpv6/0", "::/0/IPv6-ICMP/0"},
 		{"10.1.0.1-10.1.0.9/tcp/443", "10.1.0.1-10.1.0.9/TCP/443"},
 		{"::/0/255/65535", "::/0/255/65535"}};
-	static const char *const bad[] = {"", "/", "10.1.0.0/24/", "10.1.0.0/24/tcp/", "10.1.0.0/24/tcp/80/",
-		"10.1.0.0/24/tcp/65536", "10.1.0.0/24/256", "10.1.0.0/24/nosuch", "10.1.0.0/24/tcp/x",
-		"10.1.0.0/24/tcp/90-80", "10.1.0.0/24/tcp/-80", "10.1.0.0/24/tcp/80-", "10.1.0.0/24/0/80",
-		"10.1.0.0/24/%any/%opaque", "10.1.0.1/24", "10.1.0.1/tcp/80", "10.1.0.0/24/tcp/80-90-99",
-		"10.1.0.9-10.1.0.1/tcp", "10.1.0.0/24/tc", "10.1.0.0/24/tcpx", "10.1.0.0/24//80",
-		"10.1.0.0/24/6x/80", "10.1.0.0/24/+6", "10.1.0.0/24/99999999999999999999",
-		"10.1.0.0/24/tcp/99999999999999999999", "10.1.0.0/24/tcp/ 80"};
+	static const char *const bad[] = {"", "/", "10.1.0.0/24/", "10.1.0.0/24/tcp/",
+		"10.1.0.0/24/tcp/80/", "10.1.0.0/24/tcp/65536", "10.1.0.0/24/256",
+		"10.1.0.0/24/nosuch", "10.1.0.0/24/tcp/x", "10.1.0.0/24/tcp/90-80",
+		"10.1.0.0/24/tcp/-80", "10.1.0.0/24/tcp/80-", "10.1.0.0/24/0/80",
+		"10.1.0.0/24/%any/%opaque", "10.1.0.1/24", "10.1.0.1/tcp/80",
+		"10.1.0.0/24/tcp/80-90-99", "10.1.0.9-10.1.0.1/tcp", "10.1.0.0/24/tc",
+		"10.1.0.0/24/tcpx", "10.1.0.0/24//80", "10.1.0.0/24/6x/80", "10.1.0.0/24/+6",
+		"10.1.0.0/24/99999999999999999999", "10.1.0.0/24/tcp/99999999999999999999",
+		"10.1.0.0/24/tcp/ 80"};
 	struct traffic_selector ts;
 	char out[TRAFFIC_SELECTOR_TEXT_MAX];
 
@@ -56,7 +60,8 @@ static void longest_text_fits(void **state)
 {
 	struct traffic_selector ts = selector("1111:1111:1111:1111:1111:1111:1111:1111-"
 					      "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/"
-					      "ipv6-icmp/10000-65534"), again;
+					      "ipv6-icmp/10000-65534"),
+				again;
 	char out[TRAFFIC_SELECTOR_TEXT_MAX];
 
 	(void)state;
@@ -133,7 +138,8 @@ static void intersections(void **state)
 /* A peer may send any numbers: ports that are none (first > last, not OPAQUE) match nothing. */
 static void nonsense_ports_match_nothing(void **state)
 {
-	struct traffic_selector nonsense = selector("10.1.0.0/24/tcp"), all = selector("0.0.0.0/0"), out;
+	struct traffic_selector nonsense = selector("10.1.0.0/24/tcp"), all = selector("0.0.0.0/0"),
+				out;
 	struct traffic_selector wide = selector("0.0.0.0/0/tcp/1-65535");
 
 	(void)state;
@@ -169,7 +175,8 @@ static void packets(void **state)
 		{"10.1.0.0/24/tcp/OPAQUE", "10.1.0.9", 6, true, 80, false},
 		{"10.1.0.0/24/icmp/2048", "10.1.0.9", 1, true, 8 << 8, true},
 		{"10.1.0.0/24/icmp/2048", "10.1.0.9", 1, true, 0, false},
-		{"::/0", "10.1.0.9", 6, true, 80, false}, {"::/0", "2001:db8::1", 58, true, 128 << 8, true}};
+		{"::/0", "10.1.0.9", 6, true, 80, false},
+		{"::/0", "2001:db8::1", 58, true, 128 << 8, true}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -211,7 +218,8 @@ static void random_packets_agree(void **state)
 
 	(void)state;
 	for (int run = 0; run < 20000; run++) {
-		struct traffic_selector a = random_selector(&seed), b = random_selector(&seed), both;
+		struct traffic_selector a = random_selector(&seed), b = random_selector(&seed),
+					both;
 		bool any = traffic_selector_intersect(&a, &b, &both);
 		bool inside = traffic_selector_within(&a, &b);
 
@@ -220,14 +228,16 @@ static void random_packets_agree(void **state)
 			assert_true(traffic_selector_within(&both, &b));
 		}
 		for (int packet = 0; packet < 30; packet++) {
-			struct ip_address at = ip_v4(0x0a010000 | (uint32_t)(unit_random(&seed) & 0x1f));
+			struct ip_address at =
+				ip_v4(0x0a010000 | (uint32_t)(unit_random(&seed) & 0x1f));
 			uint8_t protocol = unit_random(&seed) % 2 ? 6 : 17;
 			bool has_port = unit_random(&seed) % 3 != 0;
 			uint16_t port = (uint16_t)(unit_random(&seed) % 32);
 			bool in_a = traffic_selector_has(&a, &at, protocol, has_port, port);
 			bool in_b = traffic_selector_has(&b, &at, protocol, has_port, port);
 
-			assert_int_equal(any && traffic_selector_has(&both, &at, protocol, has_port, port),
+			assert_int_equal(
+				any && traffic_selector_has(&both, &at, protocol, has_port, port),
 				in_a && in_b);
 			if (inside && in_a)
 				assert_true(in_b);
