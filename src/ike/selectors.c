@@ -52,43 +52,6 @@ static bool add_selector(
 	return true;
 }
 
-/* Is the first selector that of the packet which made the initiator act? */
-static const struct traffic_selector *triggering_selector(
-	const struct traffic_selector *proposed, unsigned count)
-{
-	if (count == 0 || !ip_equal(&proposed[0].range.first, &proposed[0].range.last))
-		return NULL;
-	for (unsigned i = 1; i < count; i++)
-		if (traffic_selector_within(&proposed[0], &proposed[i]))
-			return &proposed[0];
-	return NULL;
-}
-
-struct narrowing {
-	const struct traffic_selector *mine, *proposed;
-	unsigned mine_count, proposed_count;
-	/* only what contains this one; NULL: everything */
-	const struct traffic_selector *containing;
-};
-
-/* False: not all of it has room. */
-static bool add_common(const struct narrowing *n, struct traffic_selector *out, unsigned *count)
-{
-	bool room = true;
-
-	for (unsigned p = 0; p < n->proposed_count; p++) {
-		for (unsigned m = 0; m < n->mine_count; m++) {
-			struct traffic_selector both;
-			if (!traffic_selector_intersect(&n->proposed[p], &n->mine[m], &both))
-				continue;
-			if (n->containing != NULL && !traffic_selector_within(n->containing, &both))
-				continue;
-			room &= add_selector(out, count, &both);
-		}
-	}
-	return room;
-}
-
 static bool within_any(const struct traffic_selector *ts, const struct traffic_selector *outer,
 	unsigned outer_count)
 {
@@ -107,24 +70,25 @@ static bool all_within(const struct traffic_selector *inner, unsigned inner_coun
 	return true;
 }
 
+/* The first of `proposed` may be the selector of the packet that made the initiator act. What is
+ * common with it is found first, and what is found to contain that takes its place: it stays the
+ * first choice. */
 bool selectors_narrow(const struct traffic_selector *mine, unsigned mine_count,
 	const struct traffic_selector *proposed, unsigned proposed_count, bool may_narrow,
 	struct traffic_selector *out, unsigned *out_count)
 {
-	struct narrowing n = {.mine = mine,
-		.proposed = proposed,
-		.mine_count = mine_count,
-		.proposed_count = proposed_count};
 	bool room = true;
 
 	*out_count = 0;
 	if (!may_narrow && !all_within(proposed, proposed_count, mine, mine_count))
 		return false;
-	n.containing = triggering_selector(proposed, proposed_count);
-	if (n.containing != NULL)
-		room &= add_common(&n, out, out_count);
-	n.containing = NULL;
-	room &= add_common(&n, out, out_count);
+	for (unsigned p = 0; p < proposed_count; p++) {
+		for (unsigned m = 0; m < mine_count; m++) {
+			struct traffic_selector both;
+			if (traffic_selector_intersect(&proposed[p], &mine[m], &both))
+				room &= add_selector(out, out_count, &both);
+		}
+	}
 	if (!room && !may_narrow)
 		*out_count = 0;
 	return *out_count > 0;

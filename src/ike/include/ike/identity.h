@@ -35,7 +35,8 @@ struct identity *identity_ref(const struct identity *id);
 void identity_unref(const struct identity *id); /* NULL is allowed */
 
 /* ipsec.conf's forms: "192.0.2.1", "2001:db8::1", "@fqdn" or "fqdn", "@[key id]",
- * "@#hex" (key id), "user@fqdn", "%any", "%null". NULL with a reason in `error`. */
+ * "@#hex" (key id), "@~hex" (a name in DER), "user@fqdn", "%any", "%null". NULL with a reason in
+ * `error`. */
 struct identity *identity_parse(const char *text, char *error, size_t error_size);
 /* From an ID payload's body behind its generic header: kind, 3 reserved bytes, data. NULL with
  * a reason in `error` when it is malformed (an address of a wrong length, an empty FQDN, a NUL in a
