@@ -200,8 +200,7 @@ static void give_chunk(struct shard *shard, struct report_run **link)
 	struct report *r = run->report;
 	ike_watcher watcher = r->watcher;
 	struct shard_mail *m = report_text_take(&run->text);
-	bool complete =
-		run->walk_over && run->window.count == 0 && report_text_waiting(&run->text) == 0;
+	bool complete = run->walk_over && run->window.count == 0 && run->text.len == 0;
 	if (complete) {
 		drop_run(link);
 		leave_report(shard, r);
@@ -233,8 +232,7 @@ static bool visit_next(struct shard *shard, struct report_run *run)
 static void visit_some(struct shard *shard, struct report_run *run)
 {
 	for (unsigned i = 0; i < VISITS_MAX; i++) {
-		if (report_text_waiting(&run->text) >= REPORT_CHUNK_MAX ||
-			!visit_next(shard, run)) {
+		if (run->text.len >= REPORT_CHUNK_MAX || !visit_next(shard, run)) {
 			return;
 		}
 	}
@@ -260,7 +258,7 @@ static bool step(struct shard *shard, struct report_run **link)
 	}
 	visit_some(shard, run);
 	bool over = run->walk_over && run->window.count == 0;
-	if (over || report_text_waiting(&run->text) >= REPORT_CHUNK_MAX) {
+	if (over || run->text.len >= REPORT_CHUNK_MAX) {
 		give_chunk(shard, link);
 		return false;
 	}

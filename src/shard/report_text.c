@@ -42,13 +42,11 @@ void report_printf(struct report_text *text, const char *format, ...)
 /* How much of the text goes into one chunk. */
 static size_t chunk_len(const struct report_text *text)
 {
-	size_t len = report_text_waiting(text);
-	if (len <= REPORT_CHUNK_MAX) {
-		return len;
+	if (text->len <= REPORT_CHUNK_MAX) {
+		return text->len;
 	}
-	const char *from = text->data + text->start;
-	const char *end = memrchr(from, '\n', REPORT_CHUNK_MAX);
-	return end != NULL ? (size_t)(end - from) + 1 : REPORT_CHUNK_MAX;
+	const char *end = memrchr(text->data, '\n', REPORT_CHUNK_MAX);
+	return end != NULL ? (size_t)(end - text->data) + 1 : REPORT_CHUNK_MAX;
 }
 
 struct shard_mail *report_text_take(struct report_text *text)
@@ -61,11 +59,9 @@ struct shard_mail *report_text_take(struct report_text *text)
 	m->mail.kind = SHARD_MAIL_CHUNK;
 	m->len = len;
 	if (len > 0) {
-		memcpy(m->text, text->data + text->start, len);
-	}
-	text->start += len;
-	if (text->start == text->len) {
-		text->start = text->len = 0;
+		memcpy(m->text, text->data, len);
+		text->len -= len;
+		memmove(text->data, text->data + len, text->len);
 	}
 	return m;
 }

@@ -9,14 +9,10 @@
 
 struct report_text {
 	char *data;
-	size_t start, len, size; /* data[start..len) waits */
-	bool cut;                /* some was lost: memory, or REPORT_TEXT_MAX */
+	size_t len, size; /* len bytes wait */
+	bool cut;         /* some was lost: memory, or REPORT_TEXT_MAX */
 };
 
-static inline size_t report_text_waiting(const struct report_text *text)
-{
-	return text->len - text->start;
-}
 /* Up to REPORT_CHUNK_MAX of what waits, whole lines where there are any, as CHUNK mail; NULL when
  * memory is out. */
 struct shard_mail *report_text_take(struct report_text *text);
