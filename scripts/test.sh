@@ -1,0 +1,79 @@
+#!/bin/bash
+# test.sh [unit|namespace|sanitizers]...: all by default. The last line is "N passed, N failed, N skipped".
+set -u -o pipefail
+top=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+. "$top/scripts/common.sh"
+
+build=$top/build
+results=$build/test-results
+python=/usr/bin/python3
+# A part that hangs is cut off; what it did not run then counts as failed.
+unit_cap=900 namespace_cap=1200 sanitizer_cap=420
+# Programs with threads in them: run under ThreadSanitizer as well.
+threaded='^(base-(log|mailbox|counter|secret)|crypto (pool|key_exchange_vectors)|ike catalogue|shard-|dataplane|kernel)'
+
+# meson_tests DIR NAME CAP [meson test options]
+meson_tests() {
+	local dir=$1 name=$2 cap=$3
+	shift 3
+	rm -f "$dir/meson-logs/testlog.json"
+	timeout "$cap" meson test -C "$dir" --no-rebuild --print-errorlogs "$@"
+	local status=$?
+	cp "$dir/meson-logs/testlog.json" "$results/$name.json" 2>/dev/null
+	echo "$status" >"$results/$name.status"
+}
+
+unit() {
+	say "unit tests and the simulator"
+	meson_tests "$build" unit "$unit_cap"
+}
+
+namespace() {
+	say "daemons in network namespaces"
+	rm -rf "$results/logs"
+	(cd "$top/tests/namespace" && timeout "$namespace_cap" "$python" -m pytest -v -p no:cacheprovider -ra \
+		--builddir "$build" --junit-xml "$results/namespace.xml" --keep-logs "$results/logs" --durations 15)
+	echo $? >"$results/namespace.status"
+}
+
+# sanitizer_build NAME SANITIZERS
+sanitizer_build() {
+	CC=clang build "$top/build-$1" -Db_sanitize="$2" -Db_lundef=false --werror
+}
+
+sanitizers() {
+	export ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1
+	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+	sanitizer_build asan address,undefined
+	say "unit tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+	meson_tests "$top/build-asan" asan "$sanitizer_cap" --suite unit --timeout-multiplier 3
+	say "the simulator under the same"
+	timeout "$sanitizer_cap" "$top/build-asan/tests/simulator/simulator" --count 200 | tee "$results/asan-simulator.tap"
+	echo "${PIPESTATUS[0]}" >"$results/asan-simulator.status"
+
+	sanitizer_build tsan thread
+	say "threaded unit tests under ThreadSanitizer"
+	local tests
+	mapfile -t tests < <(meson test -C "$top/build-tsan" --list --suite unit 2>/dev/null |
+		sed -n 's/^.* \/ //p' | grep -E "$threaded")
+	meson_tests "$top/build-tsan" tsan "$sanitizer_cap" --timeout-multiplier 3 "${tests[@]}"
+}
+
+parts=("$@")
+[ $# -gt 0 ] || parts=(unit namespace sanitizers)
+for part in "${parts[@]}"; do
+	case $part in
+	unit | namespace | sanitizers) ;;
+	*) die "no tests named '$part': unit, namespace or sanitizers" ;;
+	esac
+done
+
+build "$build"
+rm -rf "$results"
+mkdir -p "$results"
+started=$SECONDS
+for part in "${parts[@]}"; do
+	"$part"
+done
+say "$((SECONDS - started)) s; results in $results"
+exec "$python" "$top/tests/summary.py" "$results"
