@@ -349,10 +349,10 @@ static int parse_option(struct parse *p, int argc, char *const argv[], int *i)
 	const char *text = argv[*i] + 2;
 	size_t len = strcspn(text, "=");
 	const char *value = text[len] == '=' ? text + len + 1 : NULL;
-	const struct whack_option *o;
+	const struct whack_option *o = NULL;
 	int status = find_option(p, text, len, &o);
 
-	if (status)
+	if (!o)
 		return status;
 	if (value && o->value == VALUE_NONE && o->kind != OPTION_NOT_YET && o->kind != OPTION_GONE)
 		return usage(p, "option '--%s' doesn't allow an argument", o->name);

@@ -1,0 +1,76 @@
+#include "commands.h"
+
+#include "pluto.h"
+
+#include "config/conf_file.h"
+
+#include <string.h>
+
+static const struct {
+	const char *name;
+	command_handler *run;
+} commands[] = {
+	{"add", command_add},
+	{"delete", command_delete},
+	{"initiate", command_initiate},
+	{"terminate", command_terminate},
+	{"deletestate", command_deletestate},
+	{"listen", command_listen},
+	{"unlisten", command_unlisten},
+	{"rereadsecrets", command_rereadsecrets},
+	{"rereadall", command_rereadsecrets}, /* there is nothing else to be read again */
+	{"ddos-mode", command_ddos_mode},
+	{"clearstats", command_clearstats},
+	{"shutdown", command_shutdown},
+	{"listpsks", command_listpsks},
+	{"status", command_status},
+	{"briefstatus", command_briefstatus},
+	{"globalstatus", command_globalstatus},
+	{"trafficstatus", command_trafficstatus},
+	{"showstates", command_showstates},
+	{"connectionstatus", command_connectionstatus},
+	{"briefconnectionstatus", command_briefconnectionstatus},
+	{"shuntstatus", command_shuntstatus},
+	{"addresspoolstatus", command_addresspoolstatus},
+	{"processstatus", command_processstatus},
+	{"fipsstatus", command_fipsstatus},
+};
+
+const char *command_argument(const struct client *client, const char *key)
+{
+	return keyvalues_get(&client->request.arguments, key);
+}
+
+bool command_is_yes(const struct client *client, const char *key)
+{
+	const char *value = command_argument(client, key);
+	bool yes;
+
+	return value && conf_bool(value, &yes) && yes;
+}
+
+void command_unknown_name(struct client *client, const char *name)
+{
+	client_line(client, RC_UNKNOWN_NAME, "no connection or alias named \"%.255s\"", name);
+}
+
+void command_run(struct pluto *p, struct client *client)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, client->request.command) == 0) {
+			commands[i].run(p, client);
+			return;
+		}
+	client_line(client, RC_BAD_MESSAGE, "unknown command '%.64s'", client->request.command);
+}
+
+void command_shard_done(struct pluto *p, struct client *client, const struct shard_mail *mail)
+{
+	(void)p;
+	if (!mail->last)
+		return;
+	if (strcmp(client->request.command, "deletestate") == 0 && mail->count == 0)
+		client_line(client, RC_UNKNOWN_NAME, "no state #%.32s to delete",
+			command_argument(client, "value"));
+	client_answered(client);
+}

@@ -1,0 +1,39 @@
+/* Compiling a connection, from inside. */
+#ifndef PLUTO_COMPILE_H
+#define PLUTO_COMPILE_H
+
+#include "connection_compile.h"
+
+#include "config/conf_file.h"
+
+/* What the description says of one end, before it is put together. */
+struct end_text {
+	const char *side;      /* "left", "right" */
+	const char *host, *id, *subnet, *protoport, *auth, *nexthop, *ikeport;
+	bool any;              /* %any */
+};
+
+struct compile {
+	const struct compile_context *context;
+	struct connection *c;
+	char *error;
+	size_t error_size;
+	struct end_text ends[2];
+	const char *authby, *ike, *esp;
+	uint8_t host_family, client_family; /* asked for; 0: not */
+	int esn;                            /* 0 no, 1 yes, 2 either */
+	bool rekey_margin_given;
+};
+
+/* Always false. */
+bool compile_fail(struct compile *cc, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void compile_warn(struct compile *cc, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* keyword.c: takes note of one parameter. */
+bool compile_parameter(struct compile *cc, const char *key, const char *value);
+/* compile_end.c: hosts, identities, selectors and authentication of both ends. */
+bool compile_ends(struct compile *cc);
+/* compile_proposals.c */
+bool compile_proposals(struct compile *cc);
+
+#endif

@@ -1,0 +1,190 @@
+/* The algorithms of a connection, and the lists that many connections share. */
+#include "compile.h"
+
+#include "kernel/kernel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Different ike= and esp= texts that are in use at a time are few; when a daemon has more, the cache begins anew. */
+#define CACHE_MAX 128
+
+struct cached {
+	char *key;
+	struct proposal_list *list;
+};
+
+struct proposal_cache {
+	size_t count;
+	struct cached items[CACHE_MAX];
+};
+
+struct proposal_cache *proposal_cache_new(void)
+{
+	return calloc(1, sizeof(struct proposal_cache));
+}
+
+static void cache_empty(struct proposal_cache *cache)
+{
+	for (size_t i = 0; i < cache->count; i++) {
+		free(cache->items[i].key);
+		proposal_list_unref(cache->items[i].list);
+	}
+	cache->count = 0;
+}
+
+void proposal_cache_free(struct proposal_cache *cache)
+{
+	if (!cache)
+		return;
+	cache_empty(cache);
+	free(cache);
+}
+
+static struct proposal_list *cache_find(struct proposal_cache *cache, const char *key)
+{
+	for (size_t i = 0; cache && i < cache->count; i++)
+		if (strcmp(cache->items[i].key, key) == 0)
+			return proposal_list_ref(cache->items[i].list);
+	return NULL;
+}
+
+static void cache_add(struct proposal_cache *cache, const char *key, struct proposal_list *list)
+{
+	char *copy;
+
+	if (!cache || !(copy = strdup(key)))
+		return;
+	if (cache->count == CACHE_MAX)
+		cache_empty(cache);
+	cache->items[cache->count++] = (struct cached){.key = copy, .list = proposal_list_ref(list)};
+}
+
+/* ---- what the kernel interface can run ---------------------------------------- */
+
+static bool runs(const struct kernel *kernel, const struct proposal *p, const struct transform *encr, bool esn)
+{
+	bool any_integ = false;
+
+	for (unsigned i = 0; i < p->transform_count; i++) {
+		if (p->transforms[i].type != TRANSFORM_INTEG || p->transforms[i].id == INTEG_NONE)
+			continue;
+		any_integ = true;
+		if (kernel_supports(kernel, encr->id, encr->key_bits, p->transforms[i].id, esn))
+			return true;
+	}
+	return !any_integ && kernel_supports(kernel, encr->id, encr->key_bits, INTEG_NONE, esn);
+}
+
+static void remove_transform(struct proposal *p, unsigned at)
+{
+	memmove(&p->transforms[at], &p->transforms[at + 1],
+		(p->transform_count - at - 1u) * sizeof(p->transforms[0]));
+	p->transform_count--;
+}
+
+/* Leaves out the ciphers that cannot be run; false with its name when one was asked for. */
+static bool fit_proposal(struct compile *cc, struct proposal *p, unsigned *ciphers)
+{
+	for (unsigned i = 0; i < p->transform_count;) {
+		const struct transform *t = &p->transforms[i];
+		const struct algorithm *encr = algorithm_by_id(TRANSFORM_ENCR, t->id);
+		char name[ALGORITHM_TEXT_MAX];
+
+		if (t->type != TRANSFORM_ENCR ||
+			runs(cc->context->kernel, p, t, cc->esn == 1)) {
+			*ciphers += t->type == TRANSFORM_ENCR;
+			i++;
+			continue;
+		}
+		if (cc->esp)
+			return compile_fail(cc, "esp=%s: the kernel interface \"%s\" cannot run %s", cc->esp,
+				kernel_name(cc->context->kernel),
+				encr ? algorithm_encr_text(encr, t->key_bits, name) : "it");
+		remove_transform(p, i);
+	}
+	return true;
+}
+
+static bool fit_kernel(struct compile *cc, struct proposal_list *list)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < list->count; i++) {
+		unsigned ciphers = 0;
+
+		if (!fit_proposal(cc, &list->proposals[i], &ciphers))
+			return false;
+		if (!ciphers)
+			continue;
+		if (kept != i)
+			list->proposals[kept] = list->proposals[i];
+		list->proposals[kept].number = (uint8_t)(kept + 1);
+		kept++;
+	}
+	list->count = (uint16_t)kept;
+	return kept || compile_fail(cc, "the kernel interface \"%s\" can run none of the default ESP algorithms",
+				kernel_name(cc->context->kernel));
+}
+
+/* ---- both lists --------------------------------------------------------------- */
+
+static struct proposal_list *parse(struct compile *cc, bool ike)
+{
+	char reason[256] = "out of memory";
+	struct proposal_list *list = ike ? proposal_parse_ike(cc->ike, reason, sizeof(reason))
+					 : proposal_parse_child(cc->esp, false, cc->esn, reason, sizeof(reason));
+	const char *text = ike ? cc->ike : cc->esp;
+
+	if (!list) {
+		compile_fail(cc, "%s=%s: %s", ike ? "ike" : "esp", text ? text : "", reason);
+		return NULL;
+	}
+	if (!ike && cc->context->kernel && !fit_kernel(cc, list)) {
+		proposal_list_unref(list);
+		return NULL;
+	}
+	return list;
+}
+
+static struct proposal_list *find_or_parse(struct compile *cc, bool ike)
+{
+	const char *text = ike ? cc->ike : cc->esp;
+	struct proposal_list *list;
+	char *key;
+
+	/* No text can be "=": it stands for the defaults. */
+	if (asprintf(&key, "%s %d %s", ike ? "ike" : "esp", ike ? 0 : cc->esn, text ? text : "=") < 0) {
+		compile_fail(cc, "out of memory");
+		return NULL;
+	}
+	list = cache_find(cc->context->proposals, key);
+	if (!list) {
+		list = parse(cc, ike);
+		if (list)
+			cache_add(cc->context->proposals, key, list);
+	}
+	free(key);
+	return list;
+}
+
+static bool keep_text(struct compile *cc, const char *text, char **out)
+{
+	if (!text)
+		return true;
+	*out = strdup(text);
+	return *out || compile_fail(cc, "out of memory");
+}
+
+bool compile_proposals(struct compile *cc)
+{
+	struct connection *c = cc->c;
+
+	c->ike_proposals = find_or_parse(cc, true);
+	if (!c->ike_proposals)
+		return false;
+	c->child_proposals = find_or_parse(cc, false);
+	return c->child_proposals && keep_text(cc, cc->ike, &c->ike_text) &&
+		keep_text(cc, cc->esp, &c->esp_text);
+}

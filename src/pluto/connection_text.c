@@ -1,0 +1,294 @@
+#include "connection_text.h"
+
+#include "sa_index.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- topology ----------------------------------------------------------------- */
+
+static bool is_host_itself(const struct connection_end *e)
+{
+	return e->selector_count == 0 ||
+		(e->selector_count == 1 && e->selectors[0].protocol == 0 &&
+			ip_equal(&e->selectors[0].range.first, &e->host) &&
+			ip_equal(&e->selectors[0].range.last, &e->host));
+}
+
+static void add_client(struct line *line, const struct connection_end *e)
+{
+	char text[TRAFFIC_SELECTOR_TEXT_MAX];
+
+	for (unsigned i = 0; i < e->selector_count; i++)
+		line_add(line, "%s%s", i ? "," : "", traffic_selector_text(&e->selectors[i], text));
+}
+
+/* An identity that is the host's address says nothing. */
+static bool id_is_host(const struct connection_end *e)
+{
+	char id[IDENTITY_TEXT_MAX], host[IP_TEXT_MAX];
+
+	if (e->id->kind == ID_ANY)
+		return true;
+	return !ip_is_unset(&e->host) && strcmp(identity_text(e->id, id), ip_text(&e->host, host)) == 0;
+}
+
+static void add_host(struct line *line, const struct connection_end *e)
+{
+	char id[IDENTITY_TEXT_MAX], host[IP_TEXT_MAX];
+
+	line_add(line, "%s", ip_is_unset(&e->host) ? "%any" : ip_text(&e->host, host));
+	if (e->ike_port)
+		line_add(line, ":%u", e->ike_port);
+	if (!id_is_host(e))
+		line_add(line, "[%s]", identity_text(e->id, id));
+}
+
+void connection_topology(struct line *line, const struct connection *c)
+{
+	if (!is_host_itself(&c->local)) {
+		add_client(line, &c->local);
+		line_add(line, "===");
+	}
+	add_host(line, &c->local);
+	line_add(line, "...");
+	add_host(line, &c->remote);
+	if (!is_host_itself(&c->remote)) {
+		line_add(line, "===");
+		add_client(line, &c->remote);
+	}
+}
+
+/* ---- the block ---------------------------------------------------------------- */
+
+static void begin(struct line *line, const struct connection *c)
+{
+	line_add(line, "\"%s\":   ", c->name);
+}
+
+static const char *routing(const struct connection_facts *f)
+{
+	return f->sas && f->sas->child ? "routed-tunnel" : "unrouted";
+}
+
+static void add_head(struct line *line, const struct connection *c, const struct connection_facts *f)
+{
+	char host[IP_TEXT_MAX];
+
+	line_add(line, "\"%s\": ", c->name);
+	connection_topology(line, c);
+	line_add(line, "; %s; my_ip=unset; their_ip=unset;\n", c->oriented ? routing(f) : "unoriented");
+	begin(line, c);
+	if (!c->oriented) {
+		line_add(line, "host: unoriented;\n");
+		return;
+	}
+	line_add(line, "host: oriented; local: %s; ", ip_text(&c->local.host, host));
+	line_add(line, "remote: %s;", ip_is_unset(&c->remote.host) ? "%any" : ip_text(&c->remote.host, host));
+	if (f->sas && f->sas->ike)
+		line_add(line, " established IKE SA: #%" PRIu64 ";", f->sas->ike);
+	line_add(line, "\n");
+}
+
+static const char *auth_name(enum auth_method auth)
+{
+	return auth == AUTH_METHOD_SECRET ? "secret" : auth == AUTH_METHOD_NULL ? "null" : "never";
+}
+
+/* Functions that do not exist yet stand with the value that is true: off. */
+static void add_peers(struct line *line, const struct connection *c)
+{
+	begin(line, c);
+	if (c->oriented)
+		line_add(line, "my_updown=<disabled>;\n");
+	else
+		line_add(line, "left_updown=<disabled>; right_updown=<disabled>;\n");
+	begin(line, c);
+	line_add(line, "xauth us:none, xauth them:none, my_username=[any]; their_username=[any]\n");
+	begin(line, c);
+	line_add(line,
+		"our auth:%s, their auth:%s, our autheap:none, their autheap:none, send-supported-auth-methods:no;\n",
+		auth_name(c->local.auth), auth_name(c->remote.auth));
+	begin(line, c);
+	line_add(line,
+		"modecfg info: us:none, them:none, modecfg policy:push, dns:unset, domains:unset, cat:unset;\n");
+	begin(line, c);
+	line_add(line, "cisco-split: no; cisco-unity: no; cisco-peer: no; nm-configured: no;\n");
+	begin(line, c);
+	line_add(line, "sec_label:unset;\n");
+}
+
+static const char *limit_text(uint64_t limit, char out[32])
+{
+	if (limit)
+		snprintf(out, 32, "%" PRIu64, limit);
+	else
+		snprintf(out, 32, "2^63");
+	return out;
+}
+
+static void add_lives(struct line *line, const struct connection *c)
+{
+	char bytes[32], packets[32];
+
+	begin(line, c);
+	line_add(line,
+		"ike_life: %" PRIu32 "s; ipsec_life: %" PRIu32 "s; ipsec_max_bytes: %sB; ipsec_max_packets: %s; replay_window: %" PRIu32
+		"; rekey_margin: %" PRIu32 "s; rekey_fuzz: %u%%; clones: no (unset);\n",
+		c->ike_life_s, c->child_life_s, limit_text(c->limits.hard_bytes, bytes),
+		limit_text(c->limits.hard_packets, packets), c->replay_window, c->rekey_margin_s,
+		c->rekey_fuzz_percent);
+	begin(line, c);
+	line_add(line,
+		"iptfs: no; fragmentation: no; packet-size: 0; max-queue-size: 0; drop-time: 0; init-delay: 0; reorder-window: 0;\n");
+	begin(line, c);
+	line_add(line, "retransmit-interval: %" PRIu32 "ms; retransmit-timeout: %" PRIu32 "s; iketcp:no; iketcp-port:4500;\n",
+		c->retransmit_interval_ms, c->retransmit_timeout_s);
+	begin(line, c);
+	line_add(line, "initial-contact:%s; fake-strongswan:no; send-vendorid:no; send-no-esp-tfc:no;\n",
+		c->initial_contact ? "yes" : "no");
+}
+
+static bool offers_esn(const struct connection *c, uint16_t sn)
+{
+	for (unsigned i = 0; i < c->child_proposals->count; i++) {
+		const struct proposal *p = &c->child_proposals->proposals[i];
+
+		for (unsigned k = 0; k < p->transform_count; k++)
+			if (p->transforms[k].type == TRANSFORM_SN && p->transforms[k].id == sn)
+				return true;
+	}
+	return false;
+}
+
+static void add_policy(struct line *line, const struct connection *c)
+{
+	begin(line, c);
+	line_add(line, "policy: %s+%s+%s+%s%s%s%s%s%s;\n", c->ikev1 ? "IKEv1" : "IKEv2",
+		c->local.auth == AUTH_METHOD_SECRET ? "PSK" : c->local.auth == AUTH_METHOD_NULL ? "AUTH_NULL" : "AUTH_NEVER",
+		c->protocol == IPSEC_AH ? "AUTHENTICATE" : "ENCRYPT",
+		c->mode == IPSEC_TUNNEL ? "TUNNEL" : "TRANSPORT", c->pfs ? "+PFS" : "",
+		c->rekey ? "" : "+DONT_REKEY", c->narrowing ? "+IKEV2_ALLOW_NARROWING" : "",
+		offers_esn(c, SN_32BIT) ? "+ESN_NO" : "", offers_esn(c, SN_EXTENDED) ? "+ESN_YES" : "");
+	begin(line, c);
+	line_add(line, "v2-auth-hash-policy: none;\n");
+}
+
+static unsigned prefix_of(const struct connection_end *e)
+{
+	struct ip_subnet subnet;
+
+	if (e->selector_count == 0)
+		return ip_is_unset(&e->host) ? 0 : ip_bits(e->host.family);
+	return ip_subnet_of_range(&e->selectors[0].range, &subnet) ? subnet.prefix_len : 0;
+}
+
+static void add_kernel(struct line *line, const struct connection *c, const struct connection_facts *f)
+{
+	char priority[16] = "auto";
+
+	if (c->priority)
+		snprintf(priority, sizeof(priority), "%" PRIu32, c->priority);
+	begin(line, c);
+	line_add(line, "conn_prio: %u,%u,0; interface: %s; metric: 0; mtu: unset; sa_prio:%s; sa_tfc:none;\n",
+		prefix_of(&c->local), prefix_of(&c->remote), f->interface, priority);
+	begin(line, c);
+	line_add(line,
+		"nflog-group: unset; mark: unset; vti-iface:unset; vti-routing:no; vti-shared:no; nic-offload:no;\n");
+}
+
+static void add_identities(struct line *line, const struct connection *c)
+{
+	char id[IDENTITY_TEXT_MAX];
+
+	begin(line, c);
+	line_add(line, "our idtype: %s; our id=%s; ", identity_kind_name(c->local.id->kind),
+		identity_text(c->local.id, id));
+	line_add(line, "their idtype: %s; their id=%s\n", identity_kind_name(c->remote.id->kind),
+		identity_text(c->remote.id, id));
+	begin(line, c);
+	line_add(line, "sendca: none; our sendcert: never; their sendcert: never;\n");
+}
+
+static void add_liveness(struct line *line, const struct connection *c, const struct connection_facts *f)
+{
+	static const char *const choice[] = {
+		[CHOICE_NO] = "no", [CHOICE_YES] = "yes", [CHOICE_AUTO] = "auto"};
+
+	begin(line, c);
+	line_add(line, "liveness: %s; dpddelay:%" PRIu32 "s; retransmit-timeout:%" PRIu32 "s\n",
+		c->dpd_delay_s ? "active" : "passive", c->dpd_delay_s, c->retransmit_timeout_s);
+	begin(line, c);
+	line_add(line, "nat-traversal: encapsulation:%s; keepalive:", choice[c->encapsulation]);
+	if (c->nat_keepalive)
+		line_add(line, "%" PRIu32 "s\n", f->keep_alive_s);
+	else
+		line_add(line, "no\n");
+}
+
+static void add_routing(struct line *line, const struct connection *c, const struct connection_facts *f)
+{
+	const struct sa_entry *sas = f->sas;
+
+	begin(line, c);
+	line_add(line, "routing: %s;", routing(f));
+	if (sas && sas->child)
+		line_add(line, " owner: Child SA #%" PRIu64 ";", sas->child);
+	if (sas && sas->ike)
+		line_add(line, " established IKE SA: #%" PRIu64 ";", sas->ike);
+	if (sas && sas->child)
+		line_add(line, " established Child SA: #%" PRIu64 ";", sas->child);
+	if (connection_is_template(c) && c->oriented)
+		line_add(line, " established instances: %" PRIu64 ";", sas ? sas->instances : 0);
+	line_add(line, "\n");
+	begin(line, c);
+	line_add(line, "reqid: %" PRIu32 ";\n", c->reqid);
+	begin(line, c);
+	line_add(line, "conn serial: $%" PRIu64 ";\n", c->serial);
+	for (char **alias = c->aliases; alias && *alias; alias++) {
+		if (alias == c->aliases) {
+			begin(line, c);
+			line_add(line, "aliases:");
+		}
+		line_add(line, " %s%s", *alias, alias[1] ? "" : "\n");
+	}
+}
+
+static void add_algorithms(struct line *line, const struct connection *c, const struct connection_facts *f)
+{
+	char text[1024];
+
+	if (c->ike_text) {
+		begin(line, c);
+		line_add(line, "IKE algorithms: %s\n",
+			proposal_list_text(c->ike_proposals, text, sizeof(text)));
+	}
+	if (f->sas && f->sas->ike_algorithms) {
+		begin(line, c);
+		line_add(line, "IKEv2 algorithm newest: %s\n", f->sas->ike_algorithms);
+	}
+	if (c->esp_text) {
+		begin(line, c);
+		line_add(line, "ESP algorithms: %s\n",
+			proposal_list_text(c->child_proposals, text, sizeof(text)));
+	}
+	if (f->sas && f->sas->child_algorithms) {
+		begin(line, c);
+		line_add(line, "ESP algorithm newest: %s; pfsgroup=%s\n", f->sas->child_algorithms,
+			c->pfs ? "<Phase1>" : "<N/A>");
+	}
+}
+
+void connection_block(struct line *line, const struct connection *c, const struct connection_facts *facts)
+{
+	add_head(line, c, facts);
+	add_peers(line, c);
+	add_lives(line, c);
+	add_policy(line, c);
+	add_kernel(line, c, facts);
+	add_identities(line, c);
+	add_liveness(line, c, facts);
+	add_routing(line, c, facts);
+	add_algorithms(line, c, facts);
+}

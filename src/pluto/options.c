@@ -1,0 +1,634 @@
+#include "options.h"
+
+#include "config/conf_file.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RUNDIR_DEFAULT  "/run/pluto"
+#define SECRETS_DEFAULT "/etc/ipsec.secrets"
+#define NHELPERS_MAX    1024
+#define SHARDS_MAX      1024
+
+enum row_value { ROW_FLAG, ROW_REQUIRED, ROW_YES_NO /* or nothing: yes */ };
+
+struct row;
+/* `value` is NULL for a flag. */
+typedef bool row_set(struct options *o, const struct row *row, const char *value, FILE *err);
+
+struct row {
+	const char *name;    /* --name; NULL: only a keyword */
+	enum row_value value;
+	row_set *set;        /* NULL: known, and not built */
+	const char *keyword; /* of config setup; NULL: only an option */
+	const char *fixed;
+};
+
+static bool bad(FILE *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static bool bad(FILE *err, const char *format, ...)
+{
+	va_list args;
+
+	fputs("pluto: ", err);
+	va_start(args, format);
+	vfprintf(err, format, args);
+	va_end(args);
+	fputc('\n', err);
+	return false;
+}
+
+static const char *row_name(const struct row *row)
+{
+	return row->name ? row->name : row->keyword;
+}
+
+static bool bad_value(const struct row *row, const char *value, const char *wanted, FILE *err)
+{
+	return bad(err, "option '--%s': '%s' is not %s", row_name(row), value, wanted);
+}
+
+/* ---- values --------------------------------------------------------------- */
+
+static bool number(const struct row *row, const char *value, unsigned long long min,
+	unsigned long long max, unsigned long long *out, FILE *err)
+{
+	unsigned long long n;
+
+	if (conf_count(value, &n) && n >= min && n <= max) {
+		*out = n;
+		return true;
+	}
+	return bad(err, "option '--%s': '%s' is not a number from %llu to %llu", row_name(row), value,
+		min, max);
+}
+
+static bool replace_text(char **out, const char *value, FILE *err)
+{
+	char *copy = strdup(value);
+
+	if (!copy)
+		return bad(err, "out of memory");
+	free(*out);
+	*out = copy;
+	return true;
+}
+
+static bool yes_no(const struct row *row, const char *value, bool *out, FILE *err)
+{
+	return conf_bool(value, out) || bad_value(row, value, "yes or no", err);
+}
+
+static bool port(const struct row *row, const char *value, uint16_t *out, unsigned min, FILE *err)
+{
+	unsigned long long n;
+
+	if (!number(row, value, min, 65535, &n, err))
+		return false;
+	*out = (uint16_t)n;
+	return true;
+}
+
+bool ddos_mode_parse(const char *text, enum ddos_mode *mode)
+{
+	if (strcmp(text, "auto") == 0)
+		*mode = DDOS_AUTO;
+	else if (strcmp(text, "busy") == 0)
+		*mode = DDOS_BUSY;
+	else if (strcmp(text, "unlimited") == 0)
+		*mode = DDOS_UNLIMITED;
+	else
+		return false;
+	return true;
+}
+
+const char *ddos_mode_name(enum ddos_mode mode)
+{
+	return mode == DDOS_BUSY ? "busy" : mode == DDOS_UNLIMITED ? "unlimited" : "auto";
+}
+
+/* ---- setters -------------------------------------------------------------- */
+
+static bool set_help(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	(void)row, (void)value, (void)err;
+	o->help = true;
+	return true;
+}
+
+static bool set_version(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	(void)row, (void)value, (void)err;
+	o->version = true;
+	return true;
+}
+
+static bool set_no_fork(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	(void)row, (void)value, (void)err;
+	o->no_fork = true;
+	return true;
+}
+
+static bool set_stderr_log(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	(void)row, (void)value, (void)err;
+	o->stderr_log = true;
+	free(o->log_file);
+	o->log_file = NULL;
+	return true;
+}
+
+static bool set_log_file(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	(void)row;
+	o->stderr_log = false;
+	return replace_text(&o->log_file, value, err);
+}
+
+static bool set_log_no_time(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	bool on = false;
+
+	if (value && !yes_no(row, value, &on, err))
+		return false;
+	o->log_no_time = !on;
+	return true;
+}
+
+static bool set_log_no_append(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	bool on = false;
+
+	if (value && !yes_no(row, value, &on, err))
+		return false;
+	o->log_no_append = !on;
+	return true;
+}
+
+static bool set_debug(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	(void)row, (void)err;
+	o->debug = strcmp(value, "none") != 0;
+	return true;
+}
+
+static bool set_config(struct options *o, const struct row *row, const char *value, FILE *err);
+
+static bool set_rundir(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	char *path;
+
+	(void)row;
+	if (!replace_text(&o->rundir, value, err))
+		return false;
+	if (asprintf(&path, "%s/pluto.ctl", value) < 0)
+		return bad(err, "out of memory");
+	free(o->control_socket);
+	o->control_socket = path;
+	return true;
+}
+
+static bool set_control_socket(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	(void)row;
+	return replace_text(&o->control_socket, value, err);
+}
+
+static bool set_secrets_file(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	(void)row;
+	return replace_text(&o->secrets_file, value, err);
+}
+
+static bool set_backend(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	const char *name = value ? value : row->fixed;
+
+	if (strcmp(name, "netkey") == 0)
+		name = "xfrm";
+	if (strcmp(name, "bsdkame") == 0 || strcmp(name, "pfkeyv2") == 0)
+		name = "pfkey";
+	if (strcmp(name, "auto") == 0)
+		return true;
+	return replace_text(&o->backend, name, err);
+}
+
+static bool set_dataplane_port(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	struct dataplane_port_option *p = &o->ports[o->port_count];
+	const char *equals = strrchr(value, '=');
+
+	(void)row;
+	if (o->port_count == OPTION_PORTS_MAX)
+		return bad(err, "option '--dataplane-port': more than %d", OPTION_PORTS_MAX);
+	/* A DPDK device string has '=' signs of its own: the twin is behind the last one. */
+	if (!equals || equals == value || equals[1] == '\0')
+		return bad(err, "option '--dataplane-port': '%s' is not DEVICE=TWIN", value);
+	p->device = strndup(value, (size_t)(equals - value));
+	p->twin = strdup(equals + 1);
+	if (!p->device || !p->twin)
+		return bad(err, "out of memory");
+	o->port_count++;
+	return true;
+}
+
+static bool set_lcores(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	unsigned long long n;
+
+	if (!number(row, value, 1, 128, &n, err))
+		return false;
+	o->lcores = (unsigned)n;
+	return true;
+}
+
+static bool set_shards(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	unsigned long long n;
+
+	if (!number(row, value, 0, SHARDS_MAX, &n, err))
+		return false;
+	o->shards = (unsigned)n;
+	return true;
+}
+
+static bool set_no_steering(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	(void)row, (void)value, (void)err;
+	o->no_steering = true;
+	return true;
+}
+
+static bool set_nhelpers(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	unsigned long long n;
+
+	if (strcmp(value, "-1") == 0) {
+		o->nhelpers = -1;
+		return true;
+	}
+	if (!number(row, value, 0, NHELPERS_MAX, &n, err))
+		return false;
+	o->nhelpers = (int)n;
+	return true;
+}
+
+static bool add_listen(struct options *o, const struct row *row, const char *text, FILE *err)
+{
+	struct ip_address address;
+
+	if (!ip_parse(text, &address) || ip_is_any(&address))
+		return bad_value(row, text, "an IP address", err);
+	if (o->listen_count == OPTION_LIST_MAX)
+		return bad(err, "option '--%s': more than %d addresses", row_name(row), OPTION_LIST_MAX);
+	o->listen[o->listen_count++] = address;
+	return true;
+}
+
+static bool set_listen(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	char *copy = strdup(value), *rest = copy, *word;
+	bool ok = true;
+
+	if (!copy)
+		return bad(err, "out of memory");
+	while (ok && (word = strsep(&rest, ", ")))
+		if (*word)
+			ok = add_listen(o, row, word, err);
+	free(copy);
+	return ok;
+}
+
+static bool set_interface(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	size_t len = strlen(value);
+
+	if (len == 0 || len >= sizeof(o->interfaces[0]))
+		return bad_value(row, value, "the name of a network interface", err);
+	if (o->interface_count == OPTION_LIST_MAX)
+		return bad(err, "option '--%s': more than %d", row_name(row), OPTION_LIST_MAX);
+	memcpy(o->interfaces[o->interface_count++], value, len + 1);
+	return true;
+}
+
+static bool set_ike_port(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	return port(row, value, &o->ike_port, 1, err);
+}
+
+static bool set_nat_port(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	return port(row, value, &o->nat_port, 0, err);
+}
+
+static bool set_unique_ids(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	return yes_no(row, value, &o->unique_ids, err);
+}
+
+static bool set_ddos_mode(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	return ddos_mode_parse(value ? value : row->fixed, &o->ddos_mode) ||
+		bad_value(row, value, "auto, busy or unlimited", err);
+}
+
+static bool set_ddos_threshold(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	unsigned long long n;
+
+	if (!number(row, value, 0, UINT32_MAX, &n, err))
+		return false;
+	o->ddos_threshold = n;
+	return true;
+}
+
+static bool set_max_half_open(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	unsigned long long n;
+
+	if (!number(row, value, 1, UINT32_MAX, &n, err))
+		return false;
+	o->max_half_open = n;
+	return true;
+}
+
+static bool set_keep_alive(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	unsigned long long ms;
+
+	if (!conf_duration_ms(value, 1000, &ms) || ms > 86400000ull)
+		return bad_value(row, value, "a duration of at most a day", err);
+	o->keep_alive_s = (uint32_t)(ms / 1000);
+	return true;
+}
+
+static bool set_socket_buffer(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	unsigned long long n;
+
+	if (!conf_bytes(value, &n) || n > (1ull << 30))
+		return bad_value(row, value, "a number of bytes up to 1GiB", err);
+	o->socket_buffer = n;
+	return true;
+}
+
+/* Obsolete, or of no meaning here: said, and then passed over. */
+static bool set_obsolete(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	(void)o, (void)value;
+	fprintf(err, "pluto: warning: '%s' is obsolete and ignored\n", row_name(row));
+	return true;
+}
+
+/* ---- the table -------------------------------------------------------------- */
+
+/* clang-format off: one option a line */
+static const struct row rows[] = {
+	{"help", ROW_FLAG, set_help},
+	{"version", ROW_FLAG, set_version},
+	{"config", ROW_REQUIRED, set_config},
+	{"nofork", ROW_FLAG, set_no_fork},
+	{"stderrlog", ROW_FLAG, set_stderr_log},
+	{"logfile", ROW_REQUIRED, set_log_file, "logfile"},
+	{"log-no-time", ROW_FLAG, set_log_no_time, "logtime"},
+	{"log-no-append", ROW_FLAG, set_log_no_append, "logappend"},
+	{"debug", ROW_REQUIRED, set_debug, "plutodebug"},
+	{"rundir", ROW_REQUIRED, set_rundir},
+	{"ctlbase", ROW_REQUIRED, set_rundir},
+	{"ctlsocket", ROW_REQUIRED, set_control_socket},
+	{"secretsfile", ROW_REQUIRED, set_secrets_file, "secretsfile"},
+	{"use-dpdk", ROW_FLAG, set_backend, NULL, "dpdk"},
+	{"use-none", ROW_FLAG, set_backend, NULL, "none"},
+	{"use-nostack", ROW_FLAG, set_backend, NULL, "none"},
+	{"use-xfrm", ROW_FLAG, set_backend, NULL, "xfrm"},
+	{"use-netkey", ROW_FLAG, set_backend, NULL, "xfrm"},
+	{"use-pfkeyv2", ROW_FLAG, set_backend, NULL, "pfkey"},
+	{"use-bsdkame", ROW_FLAG, set_backend, NULL, "pfkey"},
+	{"use-auto", ROW_FLAG, set_backend, NULL, "auto"},
+	{"protostack", ROW_REQUIRED, set_backend, "protostack"},
+	{"dataplane-port", ROW_REQUIRED, set_dataplane_port},
+	{"dataplane-lcores", ROW_REQUIRED, set_lcores},
+	{"shards", ROW_REQUIRED, set_shards},
+	{"no-steering", ROW_FLAG, set_no_steering},
+	{"nhelpers", ROW_REQUIRED, set_nhelpers, "nhelpers"},
+	{"listen", ROW_REQUIRED, set_listen, "listen"},
+	{"interface", ROW_REQUIRED, set_interface},
+	{"ikeport", ROW_REQUIRED, set_ike_port},
+	{"natikeport", ROW_REQUIRED, set_nat_port},
+	{"uniqueids", ROW_YES_NO, set_unique_ids, "uniqueids"},
+	{"force-busy", ROW_FLAG, set_ddos_mode, NULL, "busy"},
+	{"force_busy", ROW_FLAG, set_ddos_mode, NULL, "busy"},
+	{"ddos-mode", ROW_REQUIRED, set_ddos_mode, "ddos-mode"},
+	{"ddos-busy", ROW_FLAG, set_ddos_mode, NULL, "busy"},
+	{"ddos-auto", ROW_FLAG, set_ddos_mode, NULL, "auto"},
+	{"ddos-unlimited", ROW_FLAG, set_ddos_mode, NULL, "unlimited"},
+	{"ddos-ike-threshold", ROW_REQUIRED, set_ddos_threshold, "ddos-ike-threshold"},
+	{"max-halfopen-ike", ROW_REQUIRED, set_max_half_open, "max-halfopen-ike"},
+	{"keep-alive", ROW_REQUIRED, set_keep_alive, "keep-alive"},
+	{"keep_alive", ROW_REQUIRED, set_keep_alive},
+	{"ike-socket-bufsize", ROW_REQUIRED, set_socket_buffer, "ike-socket-bufsize"},
+
+	{"nat_traversal", ROW_FLAG, set_obsolete},
+	{"nocrsend", ROW_FLAG, set_obsolete},
+	{"strictcrlpolicy", ROW_FLAG, set_obsolete},
+	{"secctx-attr-type", ROW_REQUIRED, set_obsolete, "secctx-attr-type"},
+	{NULL, ROW_REQUIRED, set_obsolete, "ikev1-secctx-attr-type"},
+	{NULL, ROW_REQUIRED, set_obsolete, "syslog"},
+	{NULL, ROW_REQUIRED, set_obsolete, "plutostderrlog"},
+	{NULL, ROW_REQUIRED, set_obsolete, "virtual_private"},
+	{NULL, ROW_REQUIRED, set_obsolete, "interfaces"},
+
+	{"leak-detective", ROW_FLAG}, {"efence-protect", ROW_FLAG}, {"selftest", ROW_FLAG},
+	{"impair", ROW_REQUIRED}, {"no-impair", ROW_REQUIRED}, {"no-debug", ROW_REQUIRED},
+	{"optionsfrom", ROW_REQUIRED}, {"adns", ROW_REQUIRED}, {"lwdnsq", ROW_REQUIRED},
+	{"perpeerlog", ROW_FLAG}, {"perpeerlogbase", ROW_REQUIRED}, {"noretransmits", ROW_FLAG},
+	{"ocspuri", ROW_REQUIRED}, {"use-klips", ROW_FLAG}, {"use-mast", ROW_FLAG},
+	{"disable_port_floating", ROW_FLAG}, {"force-keepalive", ROW_FLAG}, {"force_keepalive", ROW_FLAG},
+	{"virtual-private", ROW_REQUIRED, NULL, "virtual-private"}, {"virtual_private", ROW_REQUIRED},
+	{"log-no-ip", ROW_FLAG, NULL, "logip"}, {"logip", ROW_REQUIRED}, {"log-no-audit", ROW_FLAG},
+	{"audit-log", ROW_REQUIRED, NULL, "audit-log"},
+	{"dumpdir", ROW_REQUIRED, NULL, "dumpdir"}, {"coredir", ROW_REQUIRED},
+	{"statsbin", ROW_REQUIRED, NULL, "statsbin"},
+	{"ipsecdir", ROW_REQUIRED, NULL, "ipsecdir"}, {"nssdir", ROW_REQUIRED, NULL, "nssdir"},
+	{"dnssec-rootkey-file", ROW_REQUIRED, NULL, "dnssec-rootkey-file"},
+	{"dnssec-trusted", ROW_REQUIRED, NULL, "dnssec-anchors"},
+	{"dnssec-anchors", ROW_REQUIRED}, {"no-dnssec", ROW_FLAG, NULL, "dnssec-enable"},
+	{"listen-tcp", ROW_YES_NO, NULL, "listen-tcp"}, {"listen-udp", ROW_YES_NO, NULL, "listen-udp"},
+	{"ike-socket-errqueue", ROW_YES_NO, NULL, "ike-socket-errqueue"},
+	{"nflog-all", ROW_REQUIRED, NULL, "nflog-all"},
+	{"expire-shunt-interval", ROW_REQUIRED, NULL, "expire-shunt-interval"},
+	{"seeddev", ROW_REQUIRED, NULL, "seeddev"}, {"seedbits", ROW_REQUIRED, NULL, "seedbits"},
+	{"ikev1-reject", ROW_FLAG, NULL, "ikev1-policy"}, {"ikev1-drop", ROW_FLAG},
+	{"vendorid", ROW_REQUIRED, NULL, "myvendorid"}, {"drop-oppo-null", ROW_FLAG, NULL, "drop-oppo-null"},
+	{"global-redirect", ROW_REQUIRED, NULL, "global-redirect"},
+	{"global-redirect-to", ROW_REQUIRED, NULL, "global-redirect-to"},
+	{"ocsp-enable", ROW_YES_NO, NULL, "ocsp-enable"}, {"ocsp-strict", ROW_YES_NO, NULL, "ocsp-strict"},
+	{"ocsp-uri", ROW_REQUIRED, NULL, "ocsp-uri"}, {"ocsp-trust-name", ROW_REQUIRED, NULL, "ocsp-trustname"},
+	{"ocsp-timeout", ROW_REQUIRED, NULL, "ocsp-timeout"}, {"ocsp-method", ROW_REQUIRED, NULL, "ocsp-method"},
+	{"ocsp-cache-size", ROW_REQUIRED, NULL, "ocsp-cache-size"},
+	{"ocsp-cache-min-age", ROW_REQUIRED, NULL, "ocsp-cache-min-age"},
+	{"ocsp-cache-max-age", ROW_REQUIRED, NULL, "ocsp-cache-max-age"},
+	{"crl-strict", ROW_FLAG, NULL, "crl-strict"},
+	{"crlcheckinterval", ROW_REQUIRED, NULL, "crlcheckinterval"},
+	{"curl-iface", ROW_REQUIRED, NULL, "curl-iface"}, {"curl-timeout", ROW_REQUIRED, NULL, "curl-timeout"},
+	{NULL, ROW_REQUIRED, NULL, "crl-timeout"}, {NULL, ROW_REQUIRED, NULL, "loglimit"},
+	{NULL, ROW_REQUIRED, NULL, "shuntlifetime"}, {NULL, ROW_REQUIRED, NULL, "seccomp"},
+	{NULL, ROW_REQUIRED, NULL, "expire-lifetime"}, {NULL, ROW_REQUIRED, NULL, "xfrmlifetime"},
+	{NULL, ROW_REQUIRED, NULL, "dns-resolver"}, {NULL, ROW_REQUIRED, NULL, "ipsec-interface-managed"},
+};
+/* clang-format on */
+#define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
+
+/* ---- the command line ------------------------------------------------------- */
+
+static const struct row *find_row(const char *text, size_t len, FILE *err)
+{
+	const struct row *found = NULL;
+	bool ambiguous = false;
+
+	for (size_t i = 0; i < ROW_COUNT; i++) {
+		const struct row *row = &rows[i];
+
+		if (!row->name || strncmp(row->name, text, len) != 0)
+			continue;
+		if (row->name[len] == '\0')
+			return row;
+		ambiguous = ambiguous || found;
+		found = row;
+	}
+	if (len && found && !ambiguous)
+		return found;
+	bad(err, len && found ? "option '--%.*s' is ambiguous" : "unrecognized option '--%.*s'", (int)len,
+		text);
+	return NULL;
+}
+
+static bool parse_row(struct options *o, const struct row *row, const char *value, int argc,
+	char *const argv[], int *i, FILE *err)
+{
+	bool word;
+
+	if (!row->set)
+		return bad(err, "option '--%s' is not implemented yet", row->name);
+	if (row->value == ROW_FLAG && value)
+		return bad(err, "option '--%s' doesn't allow an argument", row->name);
+	if (row->value == ROW_REQUIRED && !value) {
+		if (*i + 1 >= argc)
+			return bad(err, "option '--%s' requires an argument", row->name);
+		value = argv[++*i];
+	}
+	/* The manual page's --uniqueids is a flag; later ones say yes or no behind it. */
+	if (row->value == ROW_YES_NO && !value)
+		value = *i + 1 < argc && conf_bool(argv[*i + 1], &word) ? argv[++*i] : "yes";
+	return row->set(o, row, value, err);
+}
+
+bool options_parse(struct options *o, int argc, char *const argv[], FILE *err)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *text = argv[i] + 2;
+		size_t len;
+		const struct row *row;
+
+		if (strncmp(argv[i], "--", 2) != 0 || *text == '\0')
+			return bad(err, "unexpected argument \"%s\"", argv[i]);
+		len = strcspn(text, "=");
+		row = find_row(text, len, err);
+		if (!row || !parse_row(o, row, text[len] ? text + len + 1 : NULL, argc, argv, &i, err))
+			return false;
+	}
+	return true;
+}
+
+/* ---- config setup ----------------------------------------------------------- */
+
+static bool apply_parameter(struct options *o, const char *key, const char *value, FILE *err)
+{
+	if (strncmp(key, "x-", 2) == 0 || strncmp(key, "x_", 2) == 0)
+		return true;
+	for (size_t i = 0; i < ROW_COUNT; i++) {
+		if (!rows[i].keyword || strcmp(rows[i].keyword, key) != 0)
+			continue;
+		if (rows[i].set)
+			return rows[i].set(o, &rows[i], value, err);
+		fprintf(err, "pluto: warning: config setup: %s=%s has no effect: it is not implemented yet\n",
+			key, value);
+		return true;
+	}
+	return bad(err, "config setup: unknown keyword '%s'", key);
+}
+
+bool options_apply_setup(struct options *o, const struct keyvalues *setup, FILE *err)
+{
+	for (size_t i = 0; i < setup->count; i++)
+		if (!apply_parameter(o, setup->items[i].key, setup->items[i].value, err))
+			return false;
+	return true;
+}
+
+static void say_warning(const char *text, void *arg)
+{
+	fprintf((FILE *)arg, "pluto: warning: %s\n", text);
+}
+
+static bool set_config(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	struct conf_file conf;
+	char error[512];
+	bool ok;
+
+	(void)row;
+	if (!conf_file_read(value, &conf, say_warning, err, error, sizeof(error)))
+		return bad(err, "%s", error);
+	ok = options_apply_setup(o, &conf.setup.parameters, err);
+	conf_file_release(&conf);
+	return ok && replace_text(&o->config_file, value, err);
+}
+
+/* ---- the whole -------------------------------------------------------------- */
+
+bool options_init(struct options *o)
+{
+	memset(o, 0, sizeof(*o));
+	o->nhelpers = -1;
+	o->ike_port = 500;
+	o->nat_port = 4500;
+	o->unique_ids = true;
+	o->ddos_threshold = 25000;
+	o->max_half_open = 50000;
+	o->keep_alive_s = 20;
+	return set_rundir(o, NULL, RUNDIR_DEFAULT, stderr) &&
+		replace_text(&o->secrets_file, SECRETS_DEFAULT, stderr);
+}
+
+void options_release(struct options *o)
+{
+	for (unsigned i = 0; i < OPTION_PORTS_MAX; i++) {
+		free(o->ports[i].device);
+		free(o->ports[i].twin);
+	}
+	free(o->config_file);
+	free(o->rundir);
+	free(o->secrets_file);
+	free(o->log_file);
+	free(o->control_socket);
+	free(o->backend);
+	memset(o, 0, sizeof(*o));
+}
+
+void options_usage(FILE *out)
+{
+	static const char *const takes[] = {
+		[ROW_FLAG] = "", [ROW_REQUIRED] = " VALUE", [ROW_YES_NO] = " [yes|no]"};
+
+	fputs("Usage: pluto OPTION...\n", out);
+	for (size_t i = 0; i < ROW_COUNT; i++)
+		if (rows[i].name && rows[i].set && rows[i].set != set_obsolete)
+			fprintf(out, "\t--%s%s\n", rows[i].name, takes[rows[i].value]);
+	fputs("Not implemented yet:\n", out);
+	for (size_t i = 0; i < ROW_COUNT; i++)
+		if (rows[i].name && !rows[i].set)
+			fprintf(out, "\t--%s\n", rows[i].name);
+}

@@ -1,0 +1,93 @@
+/* SAs come up and go down: initiate, terminate, deletestate. */
+#include "commands.h"
+
+#include "connections.h"
+#include "pluto.h"
+
+#include "config/conf_file.h"
+
+static bool may_initiate(struct pluto *p, struct client *client, const struct connection *c,
+	const struct ip_address *remote)
+{
+	char why[ORIENT_TEXT_MAX];
+
+	if (!c->oriented) {
+		client_line(client, RC_ORIENT, "\"%s\": cannot initiate: %s", c->name,
+			connection_unoriented_text(c, &p->ours, why));
+		return false;
+	}
+	if (connection_is_template(c) && ip_is_unset(remote)) {
+		client_line(client, RC_PEER_UNKNOWN,
+			"\"%s\": cannot initiate connection without knowing peer IP address", c->name);
+		return false;
+	}
+	if (!ip_is_unset(remote) && remote->family != c->local.host.family) {
+		client_line(client, RC_PEER_UNKNOWN, "\"%s\": cannot initiate: --remote-host is of another address family",
+			c->name);
+		return false;
+	}
+	return true;
+}
+
+void command_initiate(struct pluto *p, struct client *client)
+{
+	const char *name = command_argument(client, "name"), *text = command_argument(client, "remote-host");
+	bool wait = !command_is_yes(client, "asynchronous"), by_alias;
+	struct ip_address remote = {0};
+	struct connection **list;
+
+	if (!p->listening) {
+		client_line(client, RC_DEAF, "need --listen before --initiate");
+		return;
+	}
+	if (text && (!ip_parse(text, &remote) || ip_is_any(&remote))) {
+		client_line(client, RC_PEER_UNKNOWN, "--remote-host %.64s is not an IP address", text);
+		return;
+	}
+	list = name ? connections_by_name(p, name, &by_alias) : NULL;
+	if (!list) {
+		command_unknown_name(client, name ? name : "");
+		return;
+	}
+	if (by_alias)
+		client_line(client, RC_OK, "initiating all conns with alias='%.255s'", name);
+	for (struct connection **c = list; *c; c++) {
+		if (!may_initiate(p, client, *c, &remote))
+			continue;
+		if (wait)
+			client_expects(client);
+		shard_set_initiate(p->shards, *c, &remote, wait ? client->watcher : 0);
+	}
+	connections_release(list);
+}
+
+void command_terminate(struct pluto *p, struct client *client)
+{
+	const char *name = command_argument(client, "name");
+	bool wait = !command_is_yes(client, "asynchronous"), by_alias;
+	struct connection **list = name ? connections_by_name(p, name, &by_alias) : NULL;
+
+	if (!list) {
+		command_unknown_name(client, name ? name : "");
+		return;
+	}
+	for (struct connection **c = list; *c; c++) {
+		if (wait)
+			client_expects(client);
+		shard_set_terminate(p->shards, *c, true, wait ? client->watcher : 0);
+	}
+	connections_release(list);
+}
+
+void command_deletestate(struct pluto *p, struct client *client)
+{
+	const char *text = command_argument(client, "value");
+	unsigned long long serial;
+
+	if (!text || !conf_count(text[0] == '#' ? text + 1 : text, &serial) || serial == 0) {
+		client_line(client, RC_UNKNOWN_NAME, "'%.32s' is not a state number", text ? text : "");
+		return;
+	}
+	client_expects(client);
+	shard_set_delete_serial(p->shards, serial, client->watcher);
+}
