@@ -123,7 +123,7 @@ void ike_engine_timer(struct ike_engine *e, struct timer *timer)
 	if (now < t->due_ms) {
 		NOTE(fake.early_timers);
 	}
-	if (now > t->due_ms + 200) {
+	if (now > t->due_ms + 1000) {
 		NOTE(fake.late_timers);
 	}
 	for (struct pending_timer **link = &e->timers; *link != NULL; link = &(*link)->next) {
