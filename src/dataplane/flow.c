@@ -54,7 +54,7 @@ static bool parse_ipv4(const uint8_t *packet, size_t len, struct flow *flow)
 	uint16_t fragment = get16(packet + 6);
 	flow->family = AF_INET;
 	flow->header_len = flow->transport_at = (uint16_t)header;
-	flow->next_header_at = 9;
+	flow->next_header_at = flow->protocol_at = 9;
 	flow->tos = packet[1];
 	flow->hop_limit = packet[8];
 	flow->protocol = packet[9];
@@ -98,6 +98,7 @@ static bool parse_extensions(const uint8_t *packet, struct flow *flow)
 		default:
 			flow->protocol = next;
 			flow->header_len = (uint16_t)at;
+			flow->protocol_at = (uint16_t)named_at;
 			return parse_ports(packet, flow);
 		}
 		if (flow->len - at < size)
@@ -114,6 +115,7 @@ static bool parse_extensions(const uint8_t *packet, struct flow *flow)
 		if (flow->fragment == FLOW_LATER_FRAGMENT) { /* what follows is payload */
 			flow->protocol = next;
 			flow->header_len = (uint16_t)at;
+			flow->protocol_at = (uint16_t)named_at;
 			return true;
 		}
 	}

@@ -37,6 +37,12 @@ static inline struct ip_key ip_key_prefix(const struct ip_key *key, unsigned len
 	uint64_t low = len <= 64 ? 0 : len >= 128 ? ~0ull : ~0ull << (128 - len);
 	return (struct ip_key){{key->word[0] & htobe64(high), key->word[1] & htobe64(low)}};
 }
+/* For hash tables: `a` and `b` are random, so that nobody can aim at one bucket. */
+static inline uint64_t key_mix(uint64_t a, uint64_t b)
+{
+	unsigned __int128 m = (unsigned __int128)a * b;
+	return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
 static inline bool ip_key_within(
 	const struct ip_key *key, const struct ip_key *first, const struct ip_key *last)
 {
@@ -60,6 +66,7 @@ struct flow {
 	bool has_ports;
 	uint16_t src_port, dst_port; /* host order; ICMP: type and code in both, as in RFC 7296, section 3.13.1 */
 	uint16_t header_len;     /* to the payload of `protocol` */
+	uint16_t protocol_at;    /* offset of the byte that holds `protocol` */
 	uint16_t transport_at;   /* where transport mode puts ESP: behind what routers on the way read */
 	uint16_t next_header_at; /* offset of the byte that names what is at transport_at */
 	uint32_t len;            /* the packet's own length; what follows is link padding */

@@ -7,6 +7,7 @@
 #include "base/table.h"
 #include "dataplane/dataplane.h"
 #include "esp.h"
+#include "fib.h"
 #include "flow.h"
 #include "grace.h"
 #include "replay.h"
@@ -35,8 +36,7 @@ struct sa_path {
 struct sa_hop {
 	const struct sa_path *path;
 	uint64_t generation, checked_ms;
-	uint8_t port;
-	uint8_t ether[14];
+	struct fib_hop hop;
 	uint16_t mtu;
 };
 

@@ -124,16 +124,29 @@ static uint64_t outbound_hash(uint32_t spi)
 	return table_hash_u64(spi);
 }
 
-struct sa *sad_find(const struct sad *sad, uint32_t spi, enum ipsec_direction direction,
-	const struct ip_address *remote)
+static struct sa *find_outbound(const struct sad *sad, uint32_t spi, const struct ip_address *remote)
 {
-	if (direction == IPSEC_INBOUND)
-		return sad_inbound(sad, spi);
 	struct ip_key key = ip_key_of_address(remote);
 	for (struct table_node *n = table_first(sad->outbound, outbound_hash(spi)); n; n = table_next(n)) {
 		struct sa *sa = sa_of(n);
 		if (sa->esp.spi == spi && sa->path->family == remote->family &&
 			ip_key_equal(&sa->path->remote, &key))
+			return sa;
+	}
+	return NULL;
+}
+
+struct sa *sad_find(const struct sad *sad, uint32_t spi, enum ipsec_direction direction,
+	const struct ip_address *remote, uint32_t reqid)
+{
+	if (direction == IPSEC_INBOUND)
+		return sad_inbound(sad, spi);
+	struct sa *found = find_outbound(sad, spi, remote);
+	if (found && (reqid == 0 || found->reqid == reqid))
+		return found;
+	for (struct table_node *n = table_first(sad->outbound, outbound_hash(spi)); n; n = table_next(n)) {
+		struct sa *sa = sa_of(n);
+		if (sa->esp.spi == spi && sa->reqid == reqid)
 			return sa;
 	}
 	return NULL;
@@ -155,7 +168,7 @@ static int add_inbound(struct sad *sad, struct sa *sa)
 static int add_outbound(struct sad *sad, struct sa *sa)
 {
 	struct ip_address remote = ip_address_of_key(&sa->path->remote, sa->path->family);
-	if (sad_find(sad, sa->esp.spi, IPSEC_OUTBOUND, &remote))
+	if (find_outbound(sad, sa->esp.spi, &remote))
 		return EEXIST;
 	struct sa_group *group = sad_group_take(sad, sa->reqid);
 	if (!group)

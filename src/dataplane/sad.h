@@ -33,8 +33,10 @@ void sad_release_spi(struct sad *sad, uint32_t spi);
 
 /* Control thread. 0 or errno: EEXIST when the place or the outbound SA exists. Takes the SA. */
 int sad_add(struct sad *sad, struct sa *sa);
+/* An outbound SA is named by its SPI with the remote address, or, if that is not (or no longer) its own, with its
+ * reqid. */
 struct sa *sad_find(const struct sad *sad, uint32_t spi, enum ipsec_direction direction,
-	const struct ip_address *remote);
+	const struct ip_address *remote, uint32_t reqid);
 /* Unlinks it and lets it be wiped after the grace period; an inbound SPI is free again then. */
 void sad_remove(struct sad *sad, struct sa *sa);
 /* Finds or makes the group of a reqid, and counts the caller as a user. NULL: no memory. */

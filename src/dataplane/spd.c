@@ -8,19 +8,13 @@
 
 /* ---- the key of a rule: two prefixes ---- */
 
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-	unsigned __int128 m = (unsigned __int128)a * b;
-	return (uint64_t)m ^ (uint64_t)(m >> 64);
-}
-
 /* Seeded: selectors are in part chosen by peers. */
 static uint64_t rule_hash(const struct spd *spd, const struct ip_key *local,
 	const struct ip_key *remote, unsigned lens)
 {
-	uint64_t h = mix(local->word[0] ^ spd->seed[0], local->word[1] ^ 0x9e3779b97f4a7c15u);
-	h ^= mix(remote->word[0] ^ spd->seed[1], remote->word[1] ^ 0xd6e8feb86659fd93u);
-	return mix(h ^ lens, spd->seed[0] | 1);
+	uint64_t h = key_mix(local->word[0] ^ spd->seed[0], local->word[1] ^ 0x9e3779b97f4a7c15u);
+	h ^= key_mix(remote->word[0] ^ spd->seed[1], remote->word[1] ^ 0xd6e8feb86659fd93u);
+	return key_mix(h ^ lens, spd->seed[0] | 1);
 }
 
 static unsigned key_lens(uint8_t family, uint8_t local_len, uint8_t remote_len)

@@ -49,7 +49,8 @@ bool dataplane_submit(struct dataplane *dp, const struct dataplane_client *clien
 /* An SPI whose low bits are a free place in the SA table; 0: full. Any thread, no waiting. */
 uint32_t dataplane_allocate_spi(struct dataplane *dp);
 void dataplane_release_spi(struct dataplane *dp, uint32_t spi);
-/* Where events that belong to no request's client (acquire, expire, moved) go. Call before the first request. */
+/* Events of an SA go to the client that added it, where that has an event function; acquires, and the rest, go to
+ * this one. Call before the first request. NULL: no event to anybody any more, and none is under way when it returns. */
 void dataplane_set_event_client(struct dataplane *dp, const struct dataplane_client *client);
 /* Can the dataplane run this ESP transform? (IANA IKEv2 numbers; key length in bits) */
 bool dataplane_supports(uint16_t encr, uint16_t key_bits, uint16_t integ, bool esn);
@@ -59,7 +60,9 @@ struct dataplane_stats {
 	uint64_t esp_out_packets, esp_out_bytes;
 	uint64_t to_twin, from_twin, forwarded;    /* packets */
 	uint64_t dropped_no_sa, dropped_no_spi, dropped_replay, dropped_auth, dropped_selector,
-		dropped_clear, dropped_malformed, dropped_no_route, dropped_no_buffer, dropped_too_big, dropped_expired;
+		dropped_clear, dropped_malformed, dropped_no_route, dropped_no_buffer, dropped_too_big, dropped_expired,
+		dropped_fragment, dropped_ecn; /* ESP in IP fragments; congestion marks that RFC 6040 forbids */
+	uint64_t nat_keepalives, events_lost;
 	uint64_t sas, policies;
 	uint64_t idle_sleeps, busy_polls;
 	uint64_t memory_bytes;                     /* SAD + SPD, not the packet buffers */
