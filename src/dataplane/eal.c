@@ -1,7 +1,9 @@
 /* DPDK's environment layer, kept from reaching beyond itself: no signals, no standard output, no telemetry, no pinning of
  * any thread but the one that calls. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +51,29 @@ static bool log_to_ours(void)
 	setvbuf(stream, NULL, _IONBF, 0);
 	rte_log_set_global_level(RTE_LOG_WARNING);
 	return rte_openlog_stream(stream) == 0;
+}
+
+static int print_nothing(int level, const char *format, va_list arguments)
+{
+	(void)level;
+	(void)format;
+	(void)arguments;
+	return 0;
+}
+
+/* The libraries beneath net_af_xdp write to standard error on their own account, about things that are as they
+ * should be. They came with DPDK's driver, if at all, and are no dependency of ours. */
+static void quiet_library(const char *library, const char *set_print)
+{
+	typedef int print_fn(int level, const char *format, va_list arguments);
+	typedef print_fn *set_print_fn(print_fn *print);
+	void *handle = dlopen(library, RTLD_NOW | RTLD_NOLOAD);
+	if (!handle)
+		return;
+	set_print_fn *set = (set_print_fn *)dlsym(handle, set_print);
+	if (set)
+		set(print_nothing);
+	dlclose(handle);
 }
 
 static unsigned hugepages_free_mb(void)
@@ -117,6 +142,8 @@ bool eal_start(unsigned memory_mb, const char *file_prefix, char *error, size_t 
 		return false;
 	}
 	started = true;
+	quiet_library("libxdp.so.1", "libxdp_set_print");
+	quiet_library("libbpf.so.1", "libbpf_set_print");
 	return true;
 }
 
