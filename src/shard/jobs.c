@@ -78,7 +78,7 @@ void shard_run_inline_jobs(struct shard *shard)
 	tally_add(&tally->job_run_ns, clock_ns() - start);
 	tally_add(&tally->jobs_done, n);
 	tally_add(&tally->job_batches, 1);
-	shard->now_ms = clock_ms();
+	shard->now_ms = shard_clock_ms();
 	for (unsigned i = 0; i < n; i++) {
 		ike_engine_job_done(shard->engine, jobs[i]);
 	}

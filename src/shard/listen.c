@@ -92,11 +92,11 @@ static struct listening *find_listening(struct shard_set *set, const struct list
  * new one on the same address would not be the member that its shard's number says. */
 static void settle(struct shard_set *set)
 {
-	uint64_t until = clock_ms() + SETTLE_PATIENCE;
+	uint64_t until = shard_clock_ms() + SETTLE_PATIENCE;
 	for (unsigned i = 0; i < set->count; i++) {
 		while (__atomic_load_n(&set->shards[i]->listen_done, __ATOMIC_ACQUIRE) <
 				set->listen_orders &&
-			clock_ms() < until) {
+			shard_clock_ms() < until) {
 			nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
 		}
 	}

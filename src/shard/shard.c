@@ -28,7 +28,7 @@ uint64_t clock_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-uint64_t clock_ms(void)
+uint64_t shard_clock_ms(void)
 {
 	return clock_ns() / 1000000;
 }
@@ -186,7 +186,7 @@ static int idle_time(struct shard *shard)
 	if (next == UINT64_MAX) {
 		return -1;
 	}
-	uint64_t now = clock_ms();
+	uint64_t now = shard_clock_ms();
 	return next > now ? (int)earlier(next - now, IDLE_MAX) : 0;
 }
 
@@ -212,7 +212,7 @@ static void turn(struct shard *shard)
 {
 	struct epoll_event events[EVENTS_MAX];
 	int n = wait_for_events(shard, events);
-	shard->now_ms = clock_ms();
+	shard->now_ms = shard_clock_ms();
 	/* First, because mail may bring other sockets. */
 	take_sockets(shard, events, n);
 	take_all_mail(shard);
@@ -260,7 +260,7 @@ static const char *make_parts(struct shard *shard)
 {
 	struct kernel_channel_config channel = {
 		.arg = shard, .on_answer = on_answer, .on_event = on_event};
-	shard->now_ms = clock_ms();
+	shard->now_ms = shard_clock_ms();
 	if ((shard->peers = calloc(shard->set->count, sizeof *shard->peers)) == NULL ||
 		(shard->receive = receive_batch_new()) == NULL ||
 		(shard->send = send_queue_new()) == NULL ||
@@ -322,9 +322,9 @@ static void free_parts(struct shard *shard)
  * are refused. */
 static void drain_jobs(struct shard *shard)
 {
-	uint64_t until = clock_ms() + DRAIN_PATIENCE;
+	uint64_t until = shard_clock_ms() + DRAIN_PATIENCE;
 	shard_fail_inline_jobs(shard);
-	while (shard->jobs_in_flight > 0 && clock_ms() < until) {
+	while (shard->jobs_in_flight > 0 && shard_clock_ms() < until) {
 		take_all_mail(shard);
 		if (shard->jobs_in_flight > 0 && mailbox_sleep(shard->inbox)) {
 			struct pollfd p = {mailbox_fd(shard->inbox), POLLIN, 0};

@@ -137,7 +137,7 @@ static inline struct shard *shard_of_host(struct ike_host *host)
 }
 
 /* CLOCK_MONOTONIC */
-uint64_t clock_ms(void);
+uint64_t shard_clock_ms(void);
 uint64_t clock_ns(void);
 
 /* tally.c: half-open IKE SAs as responder, any thread. */
