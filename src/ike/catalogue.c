@@ -13,14 +13,21 @@ static struct cds_lfht *new_table(void)
 		CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING, &urcu_qsbr_flavor, NULL);
 }
 
+/* Waits for the thread that resizes tables, which may wait for a quiescent state of this one. */
 static void destroy(struct catalogue *catalogue)
 {
+	bool online = urcu_qsbr_read_ongoing();
+
+	if (online)
+		urcu_qsbr_thread_offline();
 	if (catalogue->names != NULL)
 		cds_lfht_destroy(catalogue->names, NULL);
 	if (catalogue->groups != NULL)
 		cds_lfht_destroy(catalogue->groups, NULL);
 	if (catalogue->aliases != NULL)
 		table_free(catalogue->aliases);
+	if (online)
+		urcu_qsbr_thread_online();
 	free(catalogue);
 }
 
@@ -263,6 +270,7 @@ int catalogue_replace(struct catalogue *catalogue, struct connection *c)
 	/* A reader finds the new one before the old one is gone. */
 	index_publish(catalogue, entry, old);
 	replace_name(catalogue, entry);
+	__atomic_add_fetch(&catalogue->moves, 1, __ATOMIC_SEQ_CST);
 	index_withdraw(catalogue, old, entry);
 	urcu_qsbr_call_rcu(&old->rcu, entry_reclaim);
 	return 0;

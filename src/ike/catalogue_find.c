@@ -3,6 +3,7 @@
 #include "catalogue_index.h"
 
 #define JUDGED_MAX 64 /* of one hosts-and-identities group */
+#define TRIES_MAX  16
 
 static struct connection *found(const struct entry *entry)
 {
@@ -44,18 +45,40 @@ static struct entry *judge_proposals(const struct group *hosts, catalogue_judge 
 	return NULL;
 }
 
-struct connection *catalogue_find_by_hosts(const struct catalogue *catalogue,
-	const struct ip_address *local, const struct ip_address *remote, catalogue_judge *judge,
-	void *arg)
+/* Finds look into several groups one after the other. A connection that is replaced meanwhile may leave a group that is
+ * yet to come for one that was passed: then nothing was found though it was there all the time, and the find
+ * begins again. */
+static uint64_t moves(const struct catalogue *catalogue)
+{
+	return __atomic_load_n(&catalogue->moves, __ATOMIC_SEQ_CST);
+}
+
+static struct entry *find_by_hosts(const struct catalogue *catalogue, const struct ip_address *local,
+	const struct ip_address *remote, catalogue_judge *judge, void *arg)
 {
 	struct index_key key = {.kind = INDEX_HOSTS, .local = *local, .remote = *remote};
 	struct group *hosts = index_lookup(catalogue, &key);
 	struct entry *entry = hosts != NULL ? judge_proposals(hosts, judge, arg) : NULL;
 
-	if (entry == NULL && !ip_is_unset(remote)) {
-		key.remote = (struct ip_address){0};
-		hosts = index_lookup(catalogue, &key);
-		entry = hosts != NULL ? judge_proposals(hosts, judge, arg) : NULL;
+	if (entry != NULL || ip_is_unset(remote))
+		return entry;
+	key.remote = (struct ip_address){0};
+	hosts = index_lookup(catalogue, &key);
+	return hosts != NULL ? judge_proposals(hosts, judge, arg) : NULL;
+}
+
+struct connection *catalogue_find_by_hosts(const struct catalogue *catalogue,
+	const struct ip_address *local, const struct ip_address *remote, catalogue_judge *judge,
+	void *arg)
+{
+	struct entry *entry = NULL;
+
+	for (unsigned tries = 0; entry == NULL && tries < TRIES_MAX; tries++) {
+		uint64_t before = moves(catalogue);
+
+		entry = find_by_hosts(catalogue, local, remote, judge, arg);
+		if (before == moves(catalogue))
+			break;
 	}
 	return found(entry);
 }
@@ -97,7 +120,7 @@ static struct entry *judge_identities(const struct catalogue *catalogue, struct 
 	return judge_members(catalogue, key, judge, arg);
 }
 
-struct connection *catalogue_find_by_identity(const struct catalogue *catalogue,
+static struct entry *find_by_identity(const struct catalogue *catalogue,
 	const struct ip_address *local, const struct ip_address *remote,
 	const struct identity *local_id, const struct identity *remote_id, catalogue_judge *judge,
 	void *arg)
@@ -110,12 +133,32 @@ struct connection *catalogue_find_by_identity(const struct catalogue *catalogue,
 		{remote, remote_id}, {&any_host, remote_id}, {remote, &any_identity},
 		{&any_host, &any_identity},
 	};
-	struct entry *entry = NULL;
 
-	for (size_t i = 0; entry == NULL && i < sizeof(order) / sizeof(order[0]); i++) {
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
 		struct index_key key = {
 			.local = *local, .remote = *order[i].host, .remote_id = order[i].id};
-		entry = judge_identities(catalogue, &key, local_id, judge, arg);
+		struct entry *entry = judge_identities(catalogue, &key, local_id, judge, arg);
+
+		if (entry != NULL)
+			return entry;
+	}
+	return NULL;
+}
+
+struct connection *catalogue_find_by_identity(const struct catalogue *catalogue,
+	const struct ip_address *local, const struct ip_address *remote,
+	const struct identity *local_id, const struct identity *remote_id, catalogue_judge *judge,
+	void *arg)
+{
+	struct entry *entry = NULL;
+
+	for (unsigned tries = 0; entry == NULL && tries < TRIES_MAX; tries++) {
+		uint64_t before = moves(catalogue);
+
+		entry = find_by_identity(
+			catalogue, local, remote, local_id, remote_id, judge, arg);
+		if (before == moves(catalogue))
+			break;
 	}
 	return found(entry);
 }

@@ -64,6 +64,7 @@ struct entry {
 
 struct catalogue {
 	struct cds_lfht *names, *groups;
+	uint64_t moves; /* atomic: how many connections were replaced, which may change their groups */
 	/* The writer's. */
 	struct table *aliases;
 	struct serial_node *serials;

@@ -8,8 +8,7 @@
 #include "keymat.h"
 #include "path.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 
 /* ---- messages that belong to no SA -------------------------------------------------------- */
 
@@ -86,6 +85,10 @@ static enum opened open_message(
 	first = in->payloads.after;
 	if (payload_chain_decode(first, inner, &in->payloads, error, error_size) != CHAIN_OK)
 		return OPENED_BUT_MALFORMED;
+	if (payload_find(&in->payloads, PAYLOAD_SK) || payload_find(&in->payloads, PAYLOAD_SKF)) {
+		snprintf(error, error_size, "an encrypted payload within another");
+		return OPENED_BUT_MALFORMED;
+	}
 	return OPENED;
 }
 

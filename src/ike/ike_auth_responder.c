@@ -13,6 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* More selectors of a side than one SA takes are read, so that they are refused rather than
+ * overlooked. */
+#define SELECTORS_READ (2 * IPSEC_SELECTORS_MAX)
 /* A refused SA answers retransmissions of its last request for so long. */
 #define LINGER_MS 5000
 
@@ -21,7 +24,7 @@ struct auth_parts {
 	struct identity *id_i, *id_r; /* id_r NULL: any of ours will do */
 	uint8_t method;
 	struct bytes auth;
-	struct traffic_selector tsi[IPSEC_SELECTORS_MAX], tsr[IPSEC_SELECTORS_MAX];
+	struct traffic_selector tsi[SELECTORS_READ], tsr[SELECTORS_READ];
 	unsigned tsi_count, tsr_count;
 	bool transport;
 };
@@ -77,8 +80,8 @@ static bool take_parts(
 		return false;
 	}
 	if (!payload_find(&in->payloads, PAYLOAD_SA) || !i || !r ||
-		!ts_payload_decode(i->body, parts->tsi, IPSEC_SELECTORS_MAX, &parts->tsi_count) ||
-		!ts_payload_decode(r->body, parts->tsr, IPSEC_SELECTORS_MAX, &parts->tsr_count)) {
+		!ts_payload_decode(i->body, parts->tsi, SELECTORS_READ, &parts->tsi_count) ||
+		!ts_payload_decode(r->body, parts->tsr, SELECTORS_READ, &parts->tsr_count)) {
 		snprintf(error, error_size, "SA, TSi or TSr payload is missing or malformed");
 		return false;
 	}

@@ -168,8 +168,10 @@ static bool judge_proposals(const struct connection *c, void *arg)
 	if (c->ikev1 || c->shunt != IPSEC_PROTECT)
 		return false;
 	j->any = true;
-	return proposal_choose(
-		c->ike_proposals, j->received, PROTOCOL_IKE, true, j->group, &j->chosen);
+	/* An SPI belongs into the header here, not into the proposal (RFC 7296, section 3.3.1). */
+	return proposal_choose(c->ike_proposals, j->received, PROTOCOL_IKE, true, j->group,
+		       &j->chosen) &&
+	       !j->chosen.spi_len;
 }
 
 static struct connection *find_connection(struct ike_engine *engine, const struct incoming *in,

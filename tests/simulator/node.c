@@ -109,6 +109,8 @@ static void host_log(struct ike_host *host, enum log_severity severity, ike_watc
 	if (watcher && watcher <= node->watcher_count && node->watcher_state[watcher - 1] == 2)
 		world_fail(
 			node->world, "line for a watcher that was released: %.*s", (int)len, line);
+	if (node->world->hear)
+		node->world->hear(node, watcher, code, line, len);
 	if (node->world->verbose)
 		printf("# %9.3f node %u: %s%.*s (%d)\n", node->world->now_ms / 1000.0, node->index,
 			watcher ? "> " : "", (int)len, line, code);

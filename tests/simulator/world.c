@@ -155,6 +155,8 @@ void world_send(struct world *world, const struct ike_path *path, const uint8_t 
 	unsigned copies = random_chance(&world->random, world->weather.duplication) ? 2 : 1;
 
 	world->datagrams++;
+	if (world->wire && !world->wire(world, path, bytes, len))
+		return;
 	while (copies--) {
 		if (to < 0 || random_chance(&world->random, world->weather.loss))
 			world->lost++;

@@ -53,6 +53,13 @@ struct world {
 	struct node *nodes[NODES_MAX];
 	struct crypto_context *crypto;
 	bool verbose;
+	/* A test that looks at single messages: may take them off the wire (false), and hears what
+	 * watchers are told. */
+	void *listener;
+	bool (*wire)(
+		struct world *world, const struct ike_path *path, const uint8_t *bytes, size_t len);
+	void (*hear)(struct node *node, ike_watcher watcher, enum ike_rc code, const char *line,
+		size_t len);
 	char failure[400]; /* the first broken invariant */
 	uint64_t datagrams, lost, corrupted, steps;
 };

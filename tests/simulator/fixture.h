@@ -1,0 +1,55 @@
+/* Two gateways, west and east, one connection between them, and an ear on the wire: for tests that
+ * look at single messages. */
+#ifndef SIMULATOR_FIXTURE_H
+#define SIMULATOR_FIXTURE_H
+
+#include "node.h"
+
+#define CAPTURED_MAX 256
+#define LINES_MAX    256
+
+struct captured {
+	struct ike_path path;
+	uint8_t *bytes;
+	size_t len;
+};
+
+/* What each side is told; NULL and 0 mean the usual. */
+struct side_config {
+	const char *ike, *esp;
+	const char *subnet, *peer_subnet;
+	const char *secret;
+	bool template_remote, narrowing, transport;
+	uint32_t dpd_s, life_s, keying_tries;
+	enum yes_no_auto encapsulation;
+	bool initial_contact;
+};
+
+struct fixture {
+	struct world *world;
+	struct node *west, *east;
+	struct connection *west_connection, *east_connection;
+	struct captured captured[CAPTURED_MAX];
+	unsigned captured_count;
+	/* decides the fate of the i-th message sent; NULL: all arrive */
+	bool (*drop)(struct fixture *f, unsigned i, const uint8_t *bytes, size_t len);
+	char *lines[LINES_MAX]; /* what west's watcher was told */
+	int codes[LINES_MAX];
+	unsigned line_count;
+};
+
+struct fixture *fixture_new(
+	const struct side_config *west, const struct side_config *east, bool west_natted);
+void fixture_free(struct fixture *f);
+ike_watcher fixture_initiate(struct fixture *f);
+/* Lets so much virtual time pass. */
+void fixture_pass(struct fixture *f, uint64_t ms);
+/* Hands bytes to a node as if they came along the path. */
+void fixture_inject(struct node *to, const struct ike_path *path, const uint8_t *bytes, size_t len);
+/* Was the watcher told a line that contains this? */
+bool fixture_told(const struct fixture *f, const char *part);
+/* The last error code among the lines, 0: none. */
+int fixture_code(const struct fixture *f);
+uint64_t fixture_counter(const struct node *node, const char *key);
+
+#endif
