@@ -384,7 +384,7 @@ bool ike_engine_shutdown(struct ike_engine *engine, unsigned limit)
 
 bool ike_engine_idle(const struct ike_engine *engine)
 {
-	return !engine->oldest;
+	return table_count(engine->by_serial) == engine->lingering;
 }
 
 void ike_engine_listen(struct ike_engine *engine, bool listening)

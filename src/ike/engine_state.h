@@ -25,7 +25,7 @@ struct ike_engine {
 	struct ike_sa *oldest, *newest;
 	struct wanted *first_wanted;
 	struct route *first_route;
-	uint64_t half_open;
+	uint64_t half_open, lingering;
 	uint64_t response_bytes, key_bytes, selector_bytes;
 	bool listening, shutting_down;
 	uint8_t cookie_secret[32];

@@ -263,7 +263,7 @@ void exchange_next(struct ike_sa *sa)
 	if (sa->wants & WANT_DELETE_IKE) {
 		sa->wants = 0;
 		if (!send_delete_ike(sa))
-			sa->linger_until = engine_now(sa->engine); /* no memory: ends unannounced */
+			ike_sa_linger(sa, 0); /* no memory: ends unannounced */
 	} else if (sa->wants & WANT_DELETE_CHILD) {
 		send_delete_child(sa);
 	}

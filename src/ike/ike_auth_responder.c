@@ -39,8 +39,7 @@ static void refuse(struct ike_sa *sa, uint16_t notify, enum finish_reason reason
 	sa->finish_reason = reason;
 	ike_sa_end_negotiation(sa);
 	ike_sa_set_state(sa, STATE_ZOMBIE);
-	sa->linger_until = engine_now(sa->engine) + LINGER_MS;
-	ike_sa_schedule(sa);
+	ike_sa_linger(sa, LINGER_MS);
 }
 
 static void refuse_authentication(struct ike_sa *sa, const char *why)

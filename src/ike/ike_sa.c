@@ -356,6 +356,14 @@ void ike_sa_delete(struct ike_sa *sa, enum finish_reason reason)
 	exchange_next(sa);
 }
 
+void ike_sa_linger(struct ike_sa *sa, uint64_t ms)
+{
+	if (!sa->linger_until)
+		sa->engine->lingering++;
+	sa->linger_until = engine_now(sa->engine) + ms;
+	ike_sa_schedule(sa);
+}
+
 static void leave_tables(struct ike_sa *sa)
 {
 	struct ike_engine *engine = sa->engine;
@@ -394,6 +402,7 @@ void ike_sa_free(struct ike_sa *sa, enum finish_reason reason)
 	engine_count(engine, COUNT_IKE_FINISHED_ALL);
 	if (sa->established_ms)
 		engine_count(engine, COUNT_IKE_COMPLETED);
+	engine->lingering -= sa->linger_until != 0;
 	engine->response_bytes -= sa->response_len;
 	engine->key_bytes -= sa->keys_len;
 	free(sa->response);

@@ -184,6 +184,8 @@ void ike_sa_initial_contact(struct ike_sa *sa);
 /* Tells the peer by a Delete and ends the SA when it has answered (or by ike_sa_free, if it is not
  * established). Child SAs leave the kernel at once. */
 void ike_sa_delete(struct ike_sa *sa, enum finish_reason reason);
+/* Nothing more is done with it: it only repeats its last response for so long, then goes. */
+void ike_sa_linger(struct ike_sa *sa, uint64_t ms);
 
 static inline uint64_t ike_sa_own_spi(const struct ike_sa *sa)
 {

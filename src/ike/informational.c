@@ -87,8 +87,6 @@ static void respond(struct ike_sa *sa, uint32_t message_id, const struct deletio
 
 /* The peer has deleted the IKE SA; our answer is kept for a while in case that it gets lost. */
 static void deleted_by_peer(struct ike_sa *sa)
-{
-	struct ike_engine *engine = sa->engine;
 
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "peer deleted the IKE SA");
 	exchange_end(sa); /* a Delete of ours that crossed is answered by theirs */
@@ -99,9 +97,8 @@ static void deleted_by_peer(struct ike_sa *sa)
 	deadlines_stop(sa);
 	sa->wants = 0;
 	sa->finish_reason = FINISHED_DELETED;
-	sa->linger_until = engine_now(engine) + LINGER_MS;
 	ike_sa_release_watcher(sa);
-	ike_sa_schedule(sa);
+	ike_sa_linger(sa, LINGER_MS);
 }
 
 /* A responder that has just believed us does not believe us after all, or the initiator does not
