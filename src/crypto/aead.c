@@ -101,9 +101,9 @@ static bool ccm_mac(struct crypto_context *context, const struct encr_request *r
 	uint8_t header[32];
 
 	return cbc_mac_update(context, ccm_header(request, nonce, nonce_len, header)) &&
-		cbc_mac_update(context, request->aad) && cbc_mac_pad(context) &&
-		cbc_mac_update(context, bytes_of(request->data, request->len)) &&
-		cbc_mac_pad(context) && cbc_mac_finish(context, tag);
+	       cbc_mac_update(context, request->aad) && cbc_mac_pad(context) &&
+	       cbc_mac_update(context, bytes_of(request->data, request->len)) &&
+	       cbc_mac_pad(context) && cbc_mac_finish(context, tag);
 }
 
 static bool ccm_crypt(struct crypto_context *context, const struct encr_request *request,
@@ -125,12 +125,12 @@ bool ccm_run(struct crypto_context *context, const struct encr_request *request,
 
 	/* The MAC is over the clear text; counter 0 hides the tag. */
 	ok = cbc_mac_set_key(context, key) &&
-		(seal || ccm_crypt(context, request, nonce, nonce_len, 1, request->data,
-				 request->len)) &&
-		ccm_mac(context, request, nonce, nonce_len, tag) &&
-		ccm_crypt(context, request, nonce, nonce_len, 0, tag, AEAD_TAG) &&
-		(!seal || ccm_crypt(context, request, nonce, nonce_len, 1, request->data,
-				  request->len));
+	     (seal || ccm_crypt(context, request, nonce, nonce_len, 1, request->data,
+			      request->len)) &&
+	     ccm_mac(context, request, nonce, nonce_len, tag) &&
+	     ccm_crypt(context, request, nonce, nonce_len, 0, tag, AEAD_TAG) &&
+	     (!seal ||
+		     ccm_crypt(context, request, nonce, nonce_len, 1, request->data, request->len));
 	cbc_mac_wipe(context);
 	return ok;
 }

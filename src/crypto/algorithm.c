@@ -5,12 +5,15 @@
 /* Rows are in order of number within their type. The lengths are those of the RFC named. */
 
 #define KEY_128_192_256 .key_bits = {128, 192, 256}
-#define IKE_AND_ESP	.ike_capable = true, .esp_capable = true
-#define NOT_IN_IKEV1	.ikev1_ike_id = -1, .ikev1_esp_id = -1
+#define IKE_AND_ESP     .ike_capable = true, .esp_capable = true
+#define NOT_IN_IKEV1    .ikev1_ike_id = -1, .ikev1_esp_id = -1
 
 /* AES-GCM: RFC 4106, 5282. AES-CCM: RFC 4309, 5282. */
 #define AES_GCM .salt_len = 4, .block_len = 1, .iv_len = 8, .aead = true, KEY_128_192_256
 #define AES_CCM .salt_len = 3, .block_len = 1, .iv_len = 8, .aead = true, KEY_128_192_256
+
+/* A row of the table is easier to read as it stands. */
+/* clang-format off */
 
 static const struct algorithm encrs[] = {
 	{.type = TRANSFORM_ENCR, .id = ENCR_3DES, .ikev1_ike_id = 5, .ikev1_esp_id = 3,
@@ -157,7 +160,12 @@ static const struct algorithm sns[] = {
 		.name = "YES", .esp_capable = true},
 };
 
-#define ROWS(array) {(array), sizeof(array) / sizeof((array)[0])}
+/* clang-format on */
+
+#define ROWS(array)                                                                                \
+	{                                                                                          \
+		(array), sizeof(array) / sizeof((array)[0])                                        \
+	}
 
 static const struct {
 	const struct algorithm *rows;

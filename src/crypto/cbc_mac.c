@@ -46,8 +46,8 @@ static bool run_piece(struct crypto_context *context)
 
 	if (room->filled == 0)
 		return true;
-	if (!aes_cbc_encrypt(context, &room->aes, room->key_len, room->chain, room->piece,
-		    room->filled))
+	if (!aes_cbc_encrypt(
+		    context, &room->aes, room->key_len, room->chain, room->piece, room->filled))
 		return false;
 	memcpy(room->chain, room->piece + room->filled - AES_BLOCK, AES_BLOCK);
 	room->filled = 0;

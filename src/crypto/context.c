@@ -18,7 +18,7 @@ static IMB_MGR *manager_new(void (*init)(IMB_MGR *), uint64_t flags)
 	if (!manager)
 		return NULL;
 	init(manager);
-	/* The manager's own field: imb_get_errno() also looks at a variable that all threads share. */
+	/* The own field: imb_get_errno() also looks at a variable that all threads share. */
 	if (manager->imb_errno != 0) {
 		free_mb_mgr(manager);
 		return NULL;

@@ -9,9 +9,9 @@
 
 /* Room in front of gathered input: a chained PRF output and a hash's block with the key. */
 #define SCRATCH_HEADROOM 256
-#define SCRATCH_SIZE	 (SCRATCH_HEADROOM + SYMMETRIC_INPUT_MAX + 64)
+#define SCRATCH_SIZE     (SCRATCH_HEADROOM + SYMMETRIC_INPUT_MAX + 64)
 
-#define AES_BLOCK 16
+#define AES_BLOCK        16
 /* CBC-MAC runs over its input in pieces of this size. */
 #define CBC_MAC_PIECE 1024
 

@@ -25,8 +25,8 @@ static bool run_cbc(struct crypto_context *context, const struct encr_request *r
 {
 	struct bytes key = request->keymat;
 	bool ok = aes_expand(context, key, &context->aes) &&
-		(seal ? aes_cbc_encrypt : aes_cbc_decrypt)(context, &context->aes, key.len,
-			request->iv.data, request->data, request->len);
+		  (seal ? aes_cbc_encrypt : aes_cbc_decrypt)(context, &context->aes, key.len,
+			  request->iv.data, request->data, request->len);
 
 	secret_wipe(&context->aes, sizeof(context->aes));
 	return ok;
@@ -46,7 +46,7 @@ static bool run_ctr(struct crypto_context *context, const struct encr_request *r
 	write_bytes(&w, request->iv);
 	write_u32(&w, 1);
 	ok = aes_expand(context, key, &context->aes) &&
-		aes_ctr(context, &context->aes, key_len, counter, request->data, request->len);
+	     aes_ctr(context, &context->aes, key_len, counter, request->data, request->len);
 	secret_wipe(&context->aes, sizeof(context->aes));
 	return ok;
 }
@@ -60,12 +60,11 @@ static bool run_3des(struct crypto_context *context, const struct encr_request *
 
 	if (!des3)
 		return false;
-	ok = EVP_CipherInit_ex2(
-		     des3, NULL, request->keymat.data, request->iv.data, seal, NULL) == 1 &&
-		EVP_CIPHER_CTX_set_padding(des3, 0) == 1 &&
-		EVP_CipherUpdate(des3, request->data, &done, request->data, (int)request->len) ==
-			1 &&
-		(size_t)done == request->len;
+	ok = EVP_CipherInit_ex2(des3, NULL, request->keymat.data, request->iv.data, seal, NULL) ==
+		     1 &&
+	     EVP_CIPHER_CTX_set_padding(des3, 0) == 1 &&
+	     EVP_CipherUpdate(des3, request->data, &done, request->data, (int)request->len) == 1 &&
+	     (size_t)done == request->len;
 	/* A new schedule over the old: what is wiped here is the key. */
 	return EVP_CipherInit_ex2(des3, NULL, no_key, no_iv, seal, NULL) == 1 && ok;
 }
@@ -133,7 +132,7 @@ bool encr_open(struct crypto_context *context, const struct encr_request *reques
 	} else {
 		/* The right tag of a forged message must not leave this function. */
 		ok = run_aead(context, request, false, tag) &&
-			secret_equal(tag, request->icv, request->encr->icv_len);
+		     secret_equal(tag, request->icv, request->encr->icv_len);
 		secret_wipe(tag, sizeof(tag));
 	}
 	if (!ok)

@@ -15,8 +15,8 @@ size_t hash_output_len(enum hash hash)
 static bool run_md5(EVP_MD_CTX *md5, struct bytes data, uint8_t *out)
 {
 	return md5 && EVP_DigestInit_ex2(md5, NULL, NULL) == 1 &&
-		EVP_DigestUpdate(md5, data.data, data.len) == 1 &&
-		EVP_DigestFinal_ex(md5, out, NULL) == 1;
+	       EVP_DigestUpdate(md5, data.data, data.len) == 1 &&
+	       EVP_DigestFinal_ex(md5, out, NULL) == 1;
 }
 
 /* The library uses SHA-NI in jobs only: two to three times as fast as its direct functions,
@@ -24,8 +24,8 @@ static bool run_md5(EVP_MD_CTX *md5, struct bytes data, uint8_t *out)
  * limit: the library counts their lengths in 16 bits. */
 #define HASH_JOB_MAX 65534
 
-static bool run_sha_ni(
-	struct crypto_context *context, IMB_HASH_ALG alg, size_t len, struct bytes data, uint8_t *out)
+static bool run_sha_ni(struct crypto_context *context, IMB_HASH_ALG alg, size_t len,
+	struct bytes data, uint8_t *out)
 {
 	IMB_JOB *job = job_next(context->lone, data.data, out);
 
@@ -71,7 +71,7 @@ static bool hash_parts(struct crypto_context *context, enum hash hash, const str
 {
 	struct bytes data;
 	bool ok = context_gather(context, parts, part_count, &data) &&
-		hash_run(context, hash, data, out);
+		  hash_run(context, hash, data, out);
 
 	context_wipe_scratch(context);
 	return ok;

@@ -46,8 +46,8 @@ bool integ_compute(struct crypto_context *context, const struct algorithm *integ
 	if (!mac_of_integ(integ, &mac) || key.len != integ->key_len)
 		return false;
 	ok = mac_set_key(context, mac, key) &&
-		context_gather(context, parts, part_count, &message) &&
-		mac_run(context, mac, message, full);
+	     context_gather(context, parts, part_count, &message) &&
+	     mac_run(context, mac, message, full);
 	mac_wipe(context, mac);
 	if (ok)
 		memcpy(icv, full, integ->icv_len);

@@ -63,7 +63,7 @@ static bool hmac_run(
 
 	memcpy(start, room->inner, block);
 	return hash_run(context, hash, bytes_of(start, block + message.len), room->outer + block) &&
-		hash_run(context, hash, bytes_of(room->outer, block + hash_output_len(hash)), out);
+	       hash_run(context, hash, bytes_of(room->outer, block + hash_output_len(hash)), out);
 }
 
 bool mac_set_key(struct crypto_context *context, enum mac mac, struct bytes key)

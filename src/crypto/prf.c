@@ -50,7 +50,7 @@ static bool fit_aes_key(
 		return true;
 	}
 	return mac_set_key(context, mac, bytes_of(zeros, AES_BLOCK)) &&
-		mac_run(context, mac, key, fitted);
+	       mac_run(context, mac, key, fitted);
 }
 
 static bool set_prf_key(struct crypto_context *context, enum mac mac, struct bytes key)
@@ -63,7 +63,7 @@ static bool set_prf_key(struct crypto_context *context, enum mac mac, struct byt
 	if (mac != MAC_AES_XCBC && mac != MAC_AES_CMAC)
 		return mac_set_key(context, mac, key);
 	ok = fit_aes_key(context, mac, key, fitted) &&
-		mac_set_key(context, mac, bytes_of(fitted, AES_BLOCK));
+	     mac_set_key(context, mac, bytes_of(fitted, AES_BLOCK));
 	secret_wipe(fitted, sizeof(fitted));
 	return ok;
 }
@@ -78,8 +78,8 @@ bool prf(struct crypto_context *context, const struct algorithm *prf_alg, struct
 	if (!mac_of_prf(prf_alg, &mac))
 		return false;
 	ok = set_prf_key(context, mac, key) &&
-		context_gather(context, parts, part_count, &message) &&
-		mac_run(context, mac, message, out);
+	     context_gather(context, parts, part_count, &message) &&
+	     mac_run(context, mac, message, out);
 	mac_wipe(context, mac);
 	return ok;
 }
@@ -120,7 +120,7 @@ bool prf_plus(struct crypto_context *context, const struct algorithm *prf_alg, s
 	if (!mac_of_prf(prf_alg, &mac) || out_len > 255 * mac_output_len(mac))
 		return false;
 	ok = set_prf_key(context, mac, key) && context_gather(context, parts, part_count, &seed) &&
-		expand(context, mac, seed, out, out_len);
+	     expand(context, mac, seed, out, out_len);
 	mac_wipe(context, mac);
 	if (!ok)
 		secret_wipe(out, out_len);

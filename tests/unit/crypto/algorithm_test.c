@@ -60,8 +60,8 @@ static void unknown_types_numbers_and_names_are_null(void **state)
 static void names_need_no_end_and_no_case(void **state)
 {
 	(void)state;
-	assert_ptr_equal(
-		algorithm_by_name(TRANSFORM_ENCR, "aes_gcm_16-sha2", 10), known(TRANSFORM_ENCR, 20));
+	assert_ptr_equal(algorithm_by_name(TRANSFORM_ENCR, "aes_gcm_16-sha2", 10),
+		known(TRANSFORM_ENCR, 20));
 	assert_ptr_equal(algorithm_by_name(TRANSFORM_ENCR, "aes256", 3), known(TRANSFORM_ENCR, 12));
 	assert_name(TRANSFORM_ENCR, "AES-GCM-C", ENCR_AES_GCM_16);
 	assert_name(TRANSFORM_PRF, "Sha2_512", PRF_HMAC_SHA2_512);
@@ -109,9 +109,14 @@ static void keying_material_is_key_and_salt(void **state)
 	static const struct {
 		uint16_t id, bits, len;
 	} cases[] = {
-		{ENCR_AES_GCM_16, 128, 20}, {ENCR_AES_GCM_8, 256, 36}, {ENCR_AES_CCM_12, 192, 27},
-		{ENCR_AES_CBC, 256, 32}, {ENCR_AES_CTR, 128, 20}, {ENCR_CHACHA20_POLY1305, 0, 36},
-		{ENCR_3DES, 0, 24}, {ENCR_NULL, 0, 0},
+		{ENCR_AES_GCM_16, 128, 20},
+		{ENCR_AES_GCM_8, 256, 36},
+		{ENCR_AES_CCM_12, 192, 27},
+		{ENCR_AES_CBC, 256, 32},
+		{ENCR_AES_CTR, 128, 20},
+		{ENCR_CHACHA20_POLY1305, 0, 36},
+		{ENCR_3DES, 0, 24},
+		{ENCR_NULL, 0, 0},
 	};
 
 	(void)state;
@@ -157,10 +162,14 @@ static void weak_ones_are_those_for_old_peers(void **state)
 		enum transform_type type;
 		uint16_t id;
 	} weak[] = {
-		{TRANSFORM_ENCR, ENCR_3DES}, {TRANSFORM_ENCR, ENCR_NULL},
-		{TRANSFORM_PRF, PRF_HMAC_MD5}, {TRANSFORM_INTEG, INTEG_HMAC_MD5_96},
-		{TRANSFORM_KE, KE_MODP1024}, {TRANSFORM_KE, KE_MODP1536},
-		{TRANSFORM_KE, KE_MODP1024_160}, {TRANSFORM_KE, KE_MODP2048_224},
+		{TRANSFORM_ENCR, ENCR_3DES},
+		{TRANSFORM_ENCR, ENCR_NULL},
+		{TRANSFORM_PRF, PRF_HMAC_MD5},
+		{TRANSFORM_INTEG, INTEG_HMAC_MD5_96},
+		{TRANSFORM_KE, KE_MODP1024},
+		{TRANSFORM_KE, KE_MODP1536},
+		{TRANSFORM_KE, KE_MODP1024_160},
+		{TRANSFORM_KE, KE_MODP2048_224},
 		{TRANSFORM_KE, KE_MODP2048_256},
 	};
 	size_t count = 0;
@@ -184,19 +193,27 @@ static void numbers_of_ikev1(void **state)
 		uint16_t id;
 		int16_t ike, esp;
 	} cases[] = {
-		{TRANSFORM_ENCR, ENCR_3DES, 5, 3}, {TRANSFORM_ENCR, ENCR_AES_CBC, 7, 12},
-		{TRANSFORM_ENCR, ENCR_AES_CTR, -1, 13}, {TRANSFORM_ENCR, ENCR_AES_GCM_16, -1, 20},
-		{TRANSFORM_ENCR, ENCR_CHACHA20_POLY1305, -1, -1}, {TRANSFORM_PRF, PRF_HMAC_MD5, 1, -1},
-		{TRANSFORM_PRF, PRF_HMAC_SHA1, 2, -1}, {TRANSFORM_PRF, PRF_HMAC_SHA2_256, 4, -1},
-		{TRANSFORM_PRF, PRF_HMAC_SHA2_384, 5, -1}, {TRANSFORM_PRF, PRF_HMAC_SHA2_512, 6, -1},
-		{TRANSFORM_PRF, PRF_AES128_XCBC, -1, -1}, {TRANSFORM_INTEG, INTEG_HMAC_MD5_96, -1, 1},
+		{TRANSFORM_ENCR, ENCR_3DES, 5, 3},
+		{TRANSFORM_ENCR, ENCR_AES_CBC, 7, 12},
+		{TRANSFORM_ENCR, ENCR_AES_CTR, -1, 13},
+		{TRANSFORM_ENCR, ENCR_AES_GCM_16, -1, 20},
+		{TRANSFORM_ENCR, ENCR_CHACHA20_POLY1305, -1, -1},
+		{TRANSFORM_PRF, PRF_HMAC_MD5, 1, -1},
+		{TRANSFORM_PRF, PRF_HMAC_SHA1, 2, -1},
+		{TRANSFORM_PRF, PRF_HMAC_SHA2_256, 4, -1},
+		{TRANSFORM_PRF, PRF_HMAC_SHA2_384, 5, -1},
+		{TRANSFORM_PRF, PRF_HMAC_SHA2_512, 6, -1},
+		{TRANSFORM_PRF, PRF_AES128_XCBC, -1, -1},
+		{TRANSFORM_INTEG, INTEG_HMAC_MD5_96, -1, 1},
 		{TRANSFORM_INTEG, INTEG_HMAC_SHA1_96, -1, 2},
 		{TRANSFORM_INTEG, INTEG_HMAC_SHA2_256_128, -1, 5},
 		{TRANSFORM_INTEG, INTEG_HMAC_SHA2_384_192, -1, 6},
 		{TRANSFORM_INTEG, INTEG_HMAC_SHA2_512_256, -1, 7},
 		{TRANSFORM_INTEG, INTEG_AES_XCBC_96, -1, 9},
-		{TRANSFORM_INTEG, INTEG_AES_CMAC_96, -1, -1}, {TRANSFORM_KE, KE_MODP1024, 2, -1},
-		{TRANSFORM_KE, KE_MODP2048, 14, -1}, {TRANSFORM_KE, KE_ECP_521, 21, -1},
+		{TRANSFORM_INTEG, INTEG_AES_CMAC_96, -1, -1},
+		{TRANSFORM_KE, KE_MODP1024, 2, -1},
+		{TRANSFORM_KE, KE_MODP2048, 14, -1},
+		{TRANSFORM_KE, KE_ECP_521, 21, -1},
 		{TRANSFORM_KE, KE_CURVE25519, -1, -1},
 	};
 
@@ -214,9 +231,10 @@ static void texts_as_in_reports(void **state)
 	char text[ALGORITHM_TEXT_MAX];
 
 	(void)state;
-	assert_string_equal(algorithm_encr_text(known(TRANSFORM_ENCR, 20), 256, text),
-		"AES_GCM_16_256");
-	assert_string_equal(algorithm_encr_text(known(TRANSFORM_ENCR, 12), 128, text), "AES_CBC_128");
+	assert_string_equal(
+		algorithm_encr_text(known(TRANSFORM_ENCR, 20), 256, text), "AES_GCM_16_256");
+	assert_string_equal(
+		algorithm_encr_text(known(TRANSFORM_ENCR, 12), 128, text), "AES_CBC_128");
 	assert_string_equal(
 		algorithm_encr_text(known(TRANSFORM_ENCR, 28), 0, text), "CHACHA20_POLY1305");
 	assert_string_equal(known(TRANSFORM_INTEG, 12)->name, "HMAC_SHA2_256_128");

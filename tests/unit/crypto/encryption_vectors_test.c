@@ -11,21 +11,21 @@ struct cipher_vector {
 
 #define SINGLE_BLOCK "'Single block msg"
 #define CBC_64                                                                                     \
-	"a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebfc0c1c2c3c4c5c6c7c8c9"         \
+	"a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebfc0c1c2c3c4c5c6c7c8c9"     \
 	"cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf"
 #define SP800_38A                                                                                  \
-	"6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411e5fb"         \
+	"6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411e5fb"     \
 	"c1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
 #define COUNTING_16 "000102030405060708090a0b0c0d0e0f"
 #define COUNTING_32 COUNTING_16 "101112131415161718191a1b1c1d1e1f"
-#define GCM_KEY	    "feffe9928665731c6d6a8f9467308308"
+#define GCM_KEY     "feffe9928665731c6d6a8f9467308308"
 #define GCM_CLEAR                                                                                  \
-	"d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e"       \
+	"d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e"   \
 	"2449a6b525b16aedf5aa0de657ba637b39"
-#define GCM_AAD	       "feedfacedeadbeeffeedfacedeadbeefabaddad2"
-#define CHACHA_KEY     "808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f"
+#define GCM_AAD    "feedfacedeadbeeffeedfacedeadbeefabaddad2"
+#define CHACHA_KEY "808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f"
 #define SUNSCREEN                                                                                  \
-	"'Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the "     \
+	"'Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the "    \
 	"future, sunscreen would be it."
 
 static const struct cipher_vector vectors[] = {
@@ -60,8 +60,8 @@ static const struct cipher_vector vectors[] = {
 		"27777f3f4a1786f0", "", COUNTING_32 "20212223",
 		"c1cf48a89f2ffdd9cf4652e9efdb72d74540a42bde6d7836d59a5ceaaef3105325b2072f", NULL},
 	{"RFC 3686 4", ENCR_AES_CTR, 192, "16af5b145fc9f579c175f93e3bfb0eed863d06ccfdb78515",
-		"00000048", "36733c147d6d93cb", "", SINGLE_BLOCK, "4b55384fe259c9c84e7935a003cbe928",
-		NULL},
+		"00000048", "36733c147d6d93cb", "", SINGLE_BLOCK,
+		"4b55384fe259c9c84e7935a003cbe928", NULL},
 	{"RFC 3686 5", ENCR_AES_CTR, 192, "7c5cb2401b3dc33c19e7340819e0f69c678c3db8e6f6a91a",
 		"0096b03b", "020c6eadc2cb500d", "", COUNTING_32,
 		"453243fc609b23327edfaafa7131cd9f8490701c5ad4a79cfc1fe0ff42f4fb00", NULL},
@@ -80,7 +80,8 @@ static const struct cipher_vector vectors[] = {
 	{"SP 800-67 3", ENCR_3DES, 0, "0123456789abcdef23456789abcdef01456789abcdef0123", "",
 		"0000000000000000", "", "'fox jump", "68d5c05dd9b6b900", NULL},
 	{"RFC 2410", ENCR_NULL, 0, "", "", "", "", "'Network Security People Have A Strange Sense",
-		"4e6574776f726b2053656375726974792050656f706c652048617665204120537472616e67652053656e7365",
+		"4e6574776f726b2053656375726974792050656f706c652048617665204120537472616e6765205365"
+		"6e7365",
 		NULL},
 	{"McGrew and Viega 1", ENCR_AES_GCM_16, 128, "00*16", "00*4", "00*8", "", "", "",
 		"58e2fccefa7e3061367f1d57a4e7455a"},

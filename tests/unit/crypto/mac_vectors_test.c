@@ -8,9 +8,9 @@ struct mac_vector {
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define JEFE	     "'what do ya want for nothing?"
+#define JEFE         "'what do ya want for nothing?"
 #define KEY_FIRST    "'Test Using Larger Than Block-Size Key - Hash Key First"
-#define LONG_1	     "'Test Using Larger Than Block-Size Key and Larger Than One Block-Size Data"
+#define LONG_1       "'Test Using Larger Than Block-Size Key and Larger Than One Block-Size Data"
 #define LONG_2                                                                                     \
 	"'This is a test using a larger than block-size key and a larger than block-size data. "   \
 	"The key needs to be hashed before being used by the HMAC algorithm."
@@ -18,9 +18,9 @@ struct mac_vector {
 #define COUNTING_20 COUNTING_16 "10111213"
 #define COUNTING_25 "0102030405060708090a0b0c0d0e0f10111213141516171819"
 #define CMAC_KEY    "2b7e151628aed2a6abf7158809cf4f3c"
-#define CMAC_16	    "6bc1bee22e409f96e93d7e117393172a"
-#define CMAC_40	    CMAC_16 "ae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411"
-#define CMAC_64	    CMAC_40 "e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
+#define CMAC_16     "6bc1bee22e409f96e93d7e117393172a"
+#define CMAC_40     CMAC_16 "ae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411"
+#define CMAC_64     CMAC_40 "e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
 
 static const struct mac_vector prf_vectors[] = {
 	{"RFC 2202 MD5 1", PRF_HMAC_MD5, "0b*16", "'Hi There", "9294727a3638bb1c13f48ef8158bfc9d"},
@@ -247,8 +247,8 @@ static void run_key_schedule(struct crypto_context *context)
 	assert_memory_equal(skeyseed, expected.data, sizeof(skeyseed));
 	seed[0] = vector_bytes(&nonces);
 	seed[1] = vector_bytes(&spis);
-	assert_true(prf_plus(context, alg, bytes_of(skeyseed, sizeof(skeyseed)), seed, 2, dkm,
-		sizeof(dkm)));
+	assert_true(prf_plus(
+		context, alg, bytes_of(skeyseed, sizeof(skeyseed)), seed, 2, dkm, sizeof(dkm)));
 	vector_read("a14293677cc80ff8f9cc0eee30d895da9d8f405666e30ef0dfcb63c634a46002"
 		    "a2a63080e514a062768b76606f9fa5e992204fc5a670bde3f10d6b027113936a"
 		    "5c55b648a194ae587b0088d52204b702c979fa280870d2ed41efa9c549fd1119"

@@ -11,8 +11,12 @@ static struct encr_request gcm_request(uint8_t *data, size_t len, uint8_t *icv)
 
 	random_fill(keymat, sizeof(keymat));
 	return (struct encr_request){.encr = known(TRANSFORM_ENCR, ENCR_AES_GCM_16),
-		.key_bits = 128, .keymat = bytes_of(keymat, sizeof(keymat)),
-		.iv = bytes_of(iv, sizeof(iv)), .data = data, .len = len, .icv = icv};
+		.key_bits = 128,
+		.keymat = bytes_of(keymat, sizeof(keymat)),
+		.iv = bytes_of(iv, sizeof(iv)),
+		.data = data,
+		.len = len,
+		.icv = icv};
 }
 
 static void misfit_requests_are_refused_untouched(void **state)
@@ -54,10 +58,17 @@ static void a_part_of_a_block_and_an_icv_without_aead_are_refused(void **state)
 {
 	struct crypto_context *context = crypto_context_new();
 	uint8_t data[32] = {0}, keymat[32] = {0}, iv[16] = {0}, icv[16];
-	struct encr_request cbc = {.encr = known(TRANSFORM_ENCR, ENCR_AES_CBC), .key_bits = 256,
-		.keymat = bytes_of(keymat, 32), .iv = bytes_of(iv, 16), .data = data, .len = 31};
+	struct encr_request cbc = {.encr = known(TRANSFORM_ENCR, ENCR_AES_CBC),
+		.key_bits = 256,
+		.keymat = bytes_of(keymat, 32),
+		.iv = bytes_of(iv, 16),
+		.data = data,
+		.len = 31};
 	struct encr_request des = {.encr = known(TRANSFORM_ENCR, ENCR_3DES),
-		.keymat = bytes_of(keymat, 24), .iv = bytes_of(iv, 8), .data = data, .len = 12};
+		.keymat = bytes_of(keymat, 24),
+		.iv = bytes_of(iv, 8),
+		.data = data,
+		.len = 12};
 
 	(void)state;
 	assert_false(encr_seal(context, &cbc));
@@ -116,9 +127,12 @@ static void run_longest_data(struct crypto_context *context, const struct algori
 {
 	uint8_t keymat[ENCR_KEYMAT_MAX] = {0}, iv[16] = {0}, icv[16];
 	uint16_t bits = encr->key_bits[0];
-	struct encr_request r = {.encr = encr, .key_bits = bits,
+	struct encr_request r = {.encr = encr,
+		.key_bits = bits,
 		.keymat = bytes_of(keymat, algorithm_encr_keymat_len(encr, bits)),
-		.iv = bytes_of(iv, encr->iv_len), .data = big, .len = ENCR_DATA_MAX,
+		.iv = bytes_of(iv, encr->iv_len),
+		.data = big,
+		.len = ENCR_DATA_MAX,
 		.icv = encr->aead ? icv : NULL};
 	uint8_t *before = malloc(ENCR_DATA_MAX);
 
@@ -146,7 +160,8 @@ static void run_longest(struct crypto_context *context)
 		assert_true(prf(context, alg, k, longest, 2, out));
 		assert_true(prf_plus(context, alg, k, longest, 2, out, alg->output_len));
 		assert_true(prf(context, alg, bytes_of(big, SYMMETRIC_INPUT_MAX), NULL, 0, out));
-		assert_false(prf(context, alg, bytes_of(big, SYMMETRIC_INPUT_MAX + 1), NULL, 0, out));
+		assert_false(
+			prf(context, alg, bytes_of(big, SYMMETRIC_INPUT_MAX + 1), NULL, 0, out));
 		assert_false(prf(context, alg, k, too_long, 2, out));
 		assert_false(prf(context, alg, k, overflow, 2, out));
 		assert_false(prf_plus(context, alg, k, too_long, 2, out, 1));
@@ -175,9 +190,14 @@ static void ccm_with_long_aad(void **state)
 {
 	struct crypto_context *context = crypto_context_new();
 	uint8_t data[16] = {0}, keymat[19] = {1}, iv[8] = {2}, icv[16], other[16];
-	struct encr_request r = {.encr = known(TRANSFORM_ENCR, ENCR_AES_CCM_16), .key_bits = 128,
-		.keymat = bytes_of(keymat, 19), .iv = bytes_of(iv, 8), .data = data, .len = 16,
-		.icv = icv, .aad = bytes_of(big, 0xff00)};
+	struct encr_request r = {.encr = known(TRANSFORM_ENCR, ENCR_AES_CCM_16),
+		.key_bits = 128,
+		.keymat = bytes_of(keymat, 19),
+		.iv = bytes_of(iv, 8),
+		.data = data,
+		.len = 16,
+		.icv = icv,
+		.aad = bytes_of(big, 0xff00)};
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	uint8_t nonce[11] = {0}, sealed[16];
 	int len;
@@ -249,9 +269,12 @@ static void run_wiped(struct crypto_context *context)
 	}
 	for (size_t i = 0; (alg = algorithm_at(TRANSFORM_ENCR, i)) != NULL; i++) {
 		uint16_t bits = alg->key_bits[0];
-		struct encr_request r = {.encr = alg, .key_bits = bits,
+		struct encr_request r = {.encr = alg,
+			.key_bits = bits,
 			.keymat = bytes_of(keymat, algorithm_encr_keymat_len(alg, bits)),
-			.iv = bytes_of(iv, alg->iv_len), .data = data, .len = sizeof(data),
+			.iv = bytes_of(iv, alg->iv_len),
+			.data = data,
+			.len = sizeof(data),
 			.icv = alg->aead ? icv : NULL};
 
 		memcpy(data, message, sizeof(data));

@@ -34,7 +34,8 @@ void vector_read(const char *text, struct vector *vector)
 	vector->len = len / 2;
 	assert_in_range(vector->len, 0, VECTOR_MAX);
 	for (size_t i = 0; i < vector->len; i++)
-		vector->data[i] = (uint8_t)(hex_digit(text[2 * i]) << 4 | hex_digit(text[2 * i + 1]));
+		vector->data[i] =
+			(uint8_t)(hex_digit(text[2 * i]) << 4 | hex_digit(text[2 * i + 1]));
 }
 
 static void run_with(

@@ -7,7 +7,7 @@
 #include <openssl/hmac.h>
 
 #define LENGTH_MAX 3000
-#define CANARY	   0xc5
+#define CANARY     0xc5
 
 /* All short lengths, where blocks begin and end; further up by small random steps. */
 static size_t next_length(size_t len)
@@ -72,8 +72,8 @@ static void xcbc(const uint8_t key[16], struct bytes message, uint8_t out[16])
 
 static void cmac(const uint8_t key[16], struct bytes message, uint8_t out[16])
 {
-	OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(
-				       OSSL_MAC_PARAM_CIPHER, (char[]){"AES-128-CBC"}, 0),
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, (char[]){"AES-128-CBC"}, 0),
 		OSSL_PARAM_construct_end()};
 	EVP_MAC *mac = EVP_MAC_fetch(NULL, "CMAC", NULL);
 	EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(mac);
@@ -132,7 +132,8 @@ static void run_prfs(struct crypto_context *context)
 			count = random_parts(message, len, parts, SYMMETRIC_PARTS_MAX);
 			out[alg->output_len] = CANARY;
 			assert_true(prf(context, alg, bytes_of(key, key_len), parts, count, out));
-			reference_prf(alg, bytes_of(key, key_len), bytes_of(message, len), expected);
+			reference_prf(
+				alg, bytes_of(key, key_len), bytes_of(message, len), expected);
 			if (memcmp(out, expected, alg->output_len) != 0)
 				fail_msg("%s: key of %zu, message of %zu", alg->name, key_len, len);
 			assert_int_equal(out[alg->output_len], CANARY);
@@ -208,8 +209,10 @@ static void prf_pluses(void **state)
 static const struct algorithm *prf_of_integ(const struct algorithm *integ)
 {
 	static const uint16_t ids[][2] = {
-		{INTEG_HMAC_MD5_96, PRF_HMAC_MD5}, {INTEG_HMAC_SHA1_96, PRF_HMAC_SHA1},
-		{INTEG_AES_XCBC_96, PRF_AES128_XCBC}, {INTEG_AES_CMAC_96, PRF_AES128_CMAC},
+		{INTEG_HMAC_MD5_96, PRF_HMAC_MD5},
+		{INTEG_HMAC_SHA1_96, PRF_HMAC_SHA1},
+		{INTEG_AES_XCBC_96, PRF_AES128_XCBC},
+		{INTEG_AES_CMAC_96, PRF_AES128_CMAC},
 		{INTEG_HMAC_SHA2_256_128, PRF_HMAC_SHA2_256},
 		{INTEG_HMAC_SHA2_384_192, PRF_HMAC_SHA2_384},
 		{INTEG_HMAC_SHA2_512_256, PRF_HMAC_SHA2_512},
@@ -362,8 +365,8 @@ static void reference_seal(
 	if (r->encr->id == ENCR_AES_CTR)
 		iv[15] = 1;
 	ctx = EVP_CIPHER_CTX_new();
-	assert_int_equal(EVP_EncryptInit_ex2(ctx, reference_cipher(r->encr, r->key_bits), NULL, NULL,
-				 NULL),
+	assert_int_equal(
+		EVP_EncryptInit_ex2(ctx, reference_cipher(r->encr, r->key_bits), NULL, NULL, NULL),
 		1);
 	if (r->encr->aead)
 		assert_int_equal(
@@ -382,9 +385,8 @@ static void reference_seal(
 		assert_int_equal(EVP_EncryptUpdate(ctx, sealed, &len, clear, (int)r->len), 1);
 	assert_int_equal(EVP_EncryptFinal_ex(ctx, sealed + r->len, &len), 1);
 	if (r->encr->aead)
-		assert_int_equal(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, r->encr->icv_len,
-					 icv),
-			1);
+		assert_int_equal(
+			EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, r->encr->icv_len, icv), 1);
 	EVP_CIPHER_CTX_free(ctx);
 }
 
@@ -421,9 +423,8 @@ static void run_forgery(struct crypto_context *context, struct message *m, struc
 {
 	size_t at = random_below((uint32_t)(r->len + r->encr->icv_len + r->aad.len));
 	uint8_t bit = (uint8_t)(1u << random_below(8));
-	uint8_t *place = at < r->len + r->encr->icv_len
-		? m->data + at
-		: m->aad + (at - r->len - r->encr->icv_len);
+	uint8_t *place = at < r->len + r->encr->icv_len ? m->data + at
+							: m->aad + (at - r->len - r->encr->icv_len);
 
 	*place ^= bit;
 	assert_false(encr_open(context, r));
@@ -452,8 +453,7 @@ static void run_message(struct crypto_context *context, struct message *m,
 	run_forgery(context, m, &r);
 }
 
-static void run_cipher(
-	struct crypto_context *context, const struct algorithm *encr, uint16_t bits)
+static void run_cipher(struct crypto_context *context, const struct algorithm *encr, uint16_t bits)
 {
 	static struct message m;
 	size_t limit = encr->id == ENCR_3DES ? 400 : LENGTH_MAX;
