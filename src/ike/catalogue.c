@@ -5,29 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TABLE_BUCKETS 64 /* at first, and at least */
-
-static struct cds_lfht *new_table(void)
-{
-	return cds_lfht_new_flavor(TABLE_BUCKETS, TABLE_BUCKETS, 0,
-		CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING, &urcu_qsbr_flavor, NULL);
-}
-
-/* Waits for the thread that resizes tables, which may wait for a quiescent state of this one. */
 static void destroy(struct catalogue *catalogue)
 {
-	bool online = urcu_qsbr_read_ongoing();
-
-	if (online)
-		urcu_qsbr_thread_offline();
-	if (catalogue->names != NULL)
-		cds_lfht_destroy(catalogue->names, NULL);
-	if (catalogue->groups != NULL)
-		cds_lfht_destroy(catalogue->groups, NULL);
+	rcu_table_free(catalogue->names);
+	rcu_table_free(catalogue->groups);
 	if (catalogue->aliases != NULL)
 		table_free(catalogue->aliases);
-	if (online)
-		urcu_qsbr_thread_online();
 	free(catalogue);
 }
 
@@ -37,8 +20,8 @@ struct catalogue *catalogue_new(void)
 
 	if (catalogue == NULL)
 		return NULL;
-	catalogue->names = new_table();
-	catalogue->groups = new_table();
+	catalogue->names = rcu_table_new();
+	catalogue->groups = rcu_table_new();
 	catalogue->aliases = table_new();
 	if (catalogue->names == NULL || catalogue->groups == NULL || catalogue->aliases == NULL) {
 		destroy(catalogue);
@@ -160,7 +143,6 @@ static struct entry *entry_prepare(struct catalogue *catalogue, struct connectio
 	if (entry == NULL)
 		return NULL;
 	entry->connection = c;
-	cds_lfht_node_init(&entry->by_name);
 	if (!alias_prepare(catalogue, entry)) {
 		free(entry);
 		return NULL;
@@ -232,21 +214,9 @@ int catalogue_add(struct catalogue *catalogue, struct connection *c)
 	insert_serial(catalogue, entry);
 	alias_publish(entry);
 	index_publish(catalogue, entry, NULL);
-	rcu_publishes(&entry->by_name);
-	cds_lfht_add(catalogue->names, name_hash(c->name), &entry->by_name);
+	rcu_table_add(catalogue->names, &entry->by_name, name_hash(c->name));
 	catalogue->count++;
 	return 0;
-}
-
-static void replace_name(struct catalogue *catalogue, struct entry *entry)
-{
-	const char *name = entry->connection->name;
-	uint64_t hash = name_hash(name);
-	struct cds_lfht_iter iter;
-
-	cds_lfht_lookup(catalogue->names, hash, name_matches, name, &iter);
-	rcu_publishes(&entry->by_name);
-	cds_lfht_replace(catalogue->names, &iter, hash, name_matches, name, &entry->by_name);
 }
 
 int catalogue_replace(struct catalogue *catalogue, struct connection *c)
@@ -269,7 +239,7 @@ int catalogue_replace(struct catalogue *catalogue, struct connection *c)
 	alias_abandon(catalogue, old);
 	/* A reader finds the new one before the old one is gone. */
 	index_publish(catalogue, entry, old);
-	replace_name(catalogue, entry);
+	rcu_table_replace(catalogue->names, &old->by_name, &entry->by_name);
 	__atomic_add_fetch(&catalogue->moves, 1, __ATOMIC_SEQ_CST);
 	index_withdraw(catalogue, old, entry);
 	urcu_qsbr_call_rcu(&old->rcu, entry_reclaim);
@@ -278,7 +248,7 @@ int catalogue_replace(struct catalogue *catalogue, struct connection *c)
 
 static void withdraw(struct catalogue *catalogue, struct entry *entry)
 {
-	cds_lfht_del(catalogue->names, &entry->by_name);
+	rcu_table_remove(catalogue->names, &entry->by_name);
 	index_withdraw(catalogue, entry, NULL);
 	alias_withdraw(entry);
 	alias_abandon(catalogue, entry);

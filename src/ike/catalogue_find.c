@@ -38,7 +38,7 @@ static struct entry *judge_proposals(const struct group *hosts, catalogue_judge 
 		struct entry *entry =
 			entry_of_link(rcu_list_next(&group->members), INDEX_PROPOSALS);
 
-		catalogue_visit();
+		count_visit();
 		if (judge(entry->connection, arg))
 			return entry;
 	}
@@ -96,7 +96,7 @@ static struct entry *judge_members(
 	for (; link != &group->members && judged < JUDGED_MAX; link = rcu_list_next(link), judged++) {
 		struct entry *entry = entry_of_link(link, key->kind);
 
-		catalogue_visit();
+		count_visit();
 		if (judge(entry->connection, arg))
 			return entry;
 	}

@@ -6,10 +6,6 @@
 #ifdef RCU_TELL_SANITIZER
 char rcu_grace_period;
 #endif
-#ifdef CATALOGUE_COUNT_VISITS
-_Thread_local uint64_t catalogue_visits;
-#endif
-
 /* What is looked up may come from a stranger, but what lies in the tables is the operator's. */
 static const struct table_seed seed = {0x636f6e6e65637469u, 0x6361746c6f677565u};
 
@@ -76,24 +72,19 @@ static const struct connection *any_member(const struct group *group)
 	return entry_of_link(first, kind)->connection;
 }
 
-static int group_matches(struct cds_lfht_node *node, const void *key)
+static bool group_matches(const struct rcu_node *node, const void *key)
 {
 	const struct group *group = container_of(node, struct group, node);
-	struct index_key own;
+	struct index_key own = key_of(group->kind, any_member(group));
 
-	rcu_found(node);
-	catalogue_visit();
-	own = key_of(group->kind, any_member(group));
 	return key_equal(&own, key);
 }
 
 struct group *index_lookup(const struct catalogue *catalogue, const struct index_key *key)
 {
-	struct cds_lfht_iter iter;
-	struct cds_lfht_node *node;
+	struct rcu_node *node =
+		rcu_table_find(catalogue->groups, key_hash(key), group_matches, key);
 
-	cds_lfht_lookup(catalogue->groups, key_hash(key), group_matches, key, &iter);
-	node = cds_lfht_iter_get_node(&iter);
 	return node != NULL ? container_of(node, struct group, node) : NULL;
 }
 
@@ -102,20 +93,16 @@ uint64_t name_hash(const char *name)
 	return table_hash(&seed, name, strlen(name));
 }
 
-int name_matches(struct cds_lfht_node *node, const void *name)
+static bool name_matches(const struct rcu_node *node, const void *name)
 {
-	rcu_found(node);
-	catalogue_visit();
 	return strcmp(container_of(node, struct entry, by_name)->connection->name, name) == 0;
 }
 
 struct entry *name_lookup(const struct catalogue *catalogue, const char *name)
 {
-	struct cds_lfht_iter iter;
-	struct cds_lfht_node *node;
+	struct rcu_node *node =
+		rcu_table_find(catalogue->names, name_hash(name), name_matches, name);
 
-	cds_lfht_lookup(catalogue->names, name_hash(name), name_matches, name, &iter);
-	node = cds_lfht_iter_get_node(&iter);
 	return node != NULL ? container_of(node, struct entry, by_name) : NULL;
 }
 
@@ -128,7 +115,6 @@ static struct group *group_new(enum index_kind kind)
 	if (group == NULL)
 		return NULL;
 	group->kind = kind;
-	cds_lfht_node_init(&group->node);
 	rcu_list_init(&group->members);
 	return group;
 }
@@ -202,8 +188,7 @@ static void group_publish(struct catalogue *catalogue, struct group *group)
 		return;
 	}
 	struct index_key key = key_of(group->kind, any_member(group));
-	rcu_publishes(&group->node);
-	cds_lfht_add(catalogue->groups, key_hash(&key), &group->node);
+	rcu_table_add(catalogue->groups, &group->node, key_hash(&key));
 }
 
 static bool is_last(const struct rcu_link *members)
@@ -221,7 +206,7 @@ static void group_remove(struct catalogue *catalogue, struct group *group, struc
 	if (group->kind == INDEX_PROPOSALS)
 		group_remove(catalogue, group->parent, &group->in_parent);
 	else
-		cds_lfht_del(catalogue->groups, &group->node);
+		rcu_table_remove(catalogue->groups, &group->node);
 	urcu_qsbr_call_rcu(&group->rcu, group_reclaim);
 }
 

@@ -8,12 +8,12 @@
 
 #include "ike/catalogue.h"
 #include "rcu_list.h"
+#include "rcu_table.h"
 #include "serial_tree.h"
 
 #include "base/table.h"
 
 #include <urcu/urcu-qsbr.h>
-#include <urcu/rculfhash.h>
 
 enum index_kind {
 	INDEX_REQID,
@@ -25,7 +25,7 @@ enum index_kind {
 };
 
 struct group {
-	struct cds_lfht_node node;   /* not for INDEX_PROPOSALS */
+	struct rcu_node node;        /* not for INDEX_PROPOSALS */
 	struct rcu_head rcu;
 	struct rcu_link members;
 	struct group *parent;        /* INDEX_PROPOSALS: by hosts */
@@ -53,7 +53,7 @@ struct alias_member {
 };
 
 struct entry {
-	struct cds_lfht_node by_name;
+	struct rcu_node by_name;
 	struct rcu_head rcu;
 	struct connection *connection;
 	struct index_slot slots[INDEX_KINDS];
@@ -63,7 +63,7 @@ struct entry {
 };
 
 struct catalogue {
-	struct cds_lfht *names, *groups;
+	struct rcu_table *names, *groups;
 	uint64_t moves; /* atomic: how many connections were replaced, which may change their groups */
 	/* The writer's. */
 	struct table *aliases;
@@ -79,20 +79,10 @@ struct index_key {
 	const struct identity *local_id, *remote_id; /* NULL: no part of the key */
 };
 
-/* How many objects finds have looked at: compiled in for the test that proves the cost of a find. */
-#ifdef CATALOGUE_COUNT_VISITS
-extern _Thread_local uint64_t catalogue_visits;
-#define catalogue_visit() (catalogue_visits++)
-#else
-#define catalogue_visit() ((void)0)
-#endif
-
 /* ---- any reader, within a read-side critical section ---- */
 struct group *index_lookup(const struct catalogue *catalogue, const struct index_key *key);
 struct entry *name_lookup(const struct catalogue *catalogue, const char *name);
 uint64_t name_hash(const char *name);
-/* A cds_lfht match function. */
-int name_matches(struct cds_lfht_node *node, const void *name);
 static inline struct entry *entry_of_link(struct rcu_link *link, enum index_kind kind)
 {
 	return container_of(link, struct entry, slots[kind].link);

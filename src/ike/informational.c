@@ -87,7 +87,7 @@ static void respond(struct ike_sa *sa, uint32_t message_id, const struct deletio
 
 /* The peer has deleted the IKE SA; our answer is kept for a while in case that it gets lost. */
 static void deleted_by_peer(struct ike_sa *sa)
-
+{
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "peer deleted the IKE SA");
 	exchange_end(sa); /* a Delete of ours that crossed is answered by theirs */
 	while (sa->children)

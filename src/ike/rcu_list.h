@@ -1,7 +1,7 @@
 /* Circular lists that one thread changes while others read them under RCU, and the order of memory that goes with it.
  *
- * liburcu orders memory by means that ThreadSanitizer does not see. It is told of them here: what a writer did before
- * it published an object is seen by whoever finds the object, and what readers did is over when a grace period is. */
+ * ThreadSanitizer does not see how liburcu orders what readers did before what is done behind a grace period; it is
+ * told of it here. */
 #ifndef IKE_RCU_LIST_H
 #define IKE_RCU_LIST_H
 
@@ -18,15 +18,11 @@
 #ifdef RCU_TELL_SANITIZER
 #include <sanitizer/tsan_interface.h>
 extern char rcu_grace_period; /* an address to name */
-#define rcu_publishes(object) __tsan_release(object)
-#define rcu_found(object)     __tsan_acquire(object)
-#define rcu_reader_done()     __tsan_release(&rcu_grace_period)
-#define rcu_grace_over()      __tsan_acquire(&rcu_grace_period)
+#define rcu_reader_done() __tsan_release(&rcu_grace_period)
+#define rcu_grace_over()  __tsan_acquire(&rcu_grace_period)
 #else
-#define rcu_publishes(object) ((void)(object))
-#define rcu_found(object)     ((void)(object))
-#define rcu_reader_done()     ((void)0)
-#define rcu_grace_over()      ((void)0)
+#define rcu_reader_done() ((void)0)
+#define rcu_grace_over()  ((void)0)
 #endif
 
 #define container_of(pointer, type, member) \

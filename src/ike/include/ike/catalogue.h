@@ -3,8 +3,8 @@
  * Readers are liburcu QSBR readers: a host registers each thread that runs an engine with
  * urcu_qsbr_register_thread() and reports quiescent states between engine calls, never within one.
  * The writer is registered like a reader and reports quiescent states (or is offline while it sleeps), else memory is never
- * given back: removed connections are freed behind a grace period by liburcu's call_rcu thread, and a thread of
- * its own resizes the tables; so a daemon forks before it makes a catalogue.
+ * given back: removed connections are freed behind a grace period by liburcu's call_rcu thread. A daemon forks before
+ * it makes a catalogue.
  * What a find function returns carries a reference that the caller drops by connection_unref.
  *
  * Every find is O(1) in the number of connections: hashed by host pair, then by identity. */
