@@ -56,6 +56,7 @@ static bool number(const struct row *row, const char *value, unsigned long long 
 {
 	unsigned long long n;
 
+	*out = 0;
 	if (conf_count(value, &n) && n >= min && n <= max) {
 		*out = n;
 		return true;
