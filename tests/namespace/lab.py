@@ -66,8 +66,8 @@ class Namespace:
     def sysctl(self, key, value):
         self.run('sysctl', '-q', '-w', f'{key}={value}')
 
-    def nft(self, text):
-        subprocess.run(['ip', 'netns', 'exec', self.name, 'nft', '-f', '-'], input=text, text=True, check=True)
+    def nft(self, commands):
+        self.run('nft', commands)
 
     def start(self, *command, log=None, env=None):
         """A process of the lab: ended with it at the latest."""
@@ -128,7 +128,7 @@ class Lab:
 
     def close(self):
         for process in reversed(self.processes):
-            self.stop(process)
+            self.stop(process, signal.SIGKILL)
         for namespace in self.namespaces.values():
             run('ip', 'netns', 'del', namespace.name, check=False)
         shutil.rmtree(self.directory, ignore_errors=True)
