@@ -1,6 +1,6 @@
-/* Per-message symmetric work for IKE, by intel-ipsec-mb (MD5 and 3DES, for old peers, by libcrypto):
- * PRF, prf+, integrity, encryption.
- * scratch memory, which is wiped after each call.
+/* Per-message symmetric work for IKE, by intel-ipsec-mb (MD5 and 3DES, for old peers, by
+ * libcrypto): PRF, prf+, integrity, encryption. Keys come in raw and are expanded for each call;
+ * nothing is kept but in the context's scratch memory, which is wiped after each call.
  *
  * A context belongs to one thread (it holds that thread's managers); no call blocks or
  * allocates after crypto_context_new. */
