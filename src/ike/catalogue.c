@@ -242,7 +242,7 @@ int catalogue_replace(struct catalogue *catalogue, struct connection *c)
 	rcu_table_replace(catalogue->names, &old->by_name, &entry->by_name);
 	__atomic_add_fetch(&catalogue->moves, 1, __ATOMIC_SEQ_CST);
 	index_withdraw(catalogue, old, entry);
-	urcu_qsbr_call_rcu(&old->rcu, entry_reclaim);
+	rcu_reclaim_later(&old->rcu, entry_reclaim);
 	return 0;
 }
 
@@ -254,7 +254,7 @@ static void withdraw(struct catalogue *catalogue, struct entry *entry)
 	alias_abandon(catalogue, entry);
 	serial_tree_remove(&catalogue->serials, &entry->by_serial);
 	catalogue->count--;
-	urcu_qsbr_call_rcu(&entry->rcu, entry_reclaim);
+	rcu_reclaim_later(&entry->rcu, entry_reclaim);
 }
 
 int catalogue_remove(struct catalogue *catalogue, const char *name)

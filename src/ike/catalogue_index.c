@@ -74,7 +74,7 @@ static const struct connection *any_member(const struct group *group)
 
 static bool group_matches(const struct rcu_node *node, const void *key)
 {
-	const struct group *group = container_of(node, struct group, node);
+	const struct group *group = container_of_const(node, struct group, node);
 	struct index_key own = key_of(group->kind, any_member(group));
 
 	return key_equal(&own, key);
@@ -95,7 +95,9 @@ uint64_t name_hash(const char *name)
 
 static bool name_matches(const struct rcu_node *node, const void *name)
 {
-	return strcmp(container_of(node, struct entry, by_name)->connection->name, name) == 0;
+	const struct entry *entry = container_of_const(node, struct entry, by_name);
+
+	return strcmp(entry->connection->name, name) == 0;
 }
 
 struct entry *name_lookup(const struct catalogue *catalogue, const char *name)
@@ -207,7 +209,7 @@ static void group_remove(struct catalogue *catalogue, struct group *group, struc
 		group_remove(catalogue, group->parent, &group->in_parent);
 	else
 		rcu_table_remove(catalogue->groups, &group->node);
-	urcu_qsbr_call_rcu(&group->rcu, group_reclaim);
+	rcu_reclaim_later(&group->rcu, group_reclaim);
 }
 
 /* ---- entries ---------------------------------------------------------------------- */

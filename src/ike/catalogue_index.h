@@ -13,8 +13,6 @@
 
 #include "base/table.h"
 
-#include <urcu/urcu-qsbr.h>
-
 enum index_kind {
 	INDEX_REQID,
 	INDEX_PROPOSALS, /* within INDEX_HOSTS */

@@ -2,7 +2,6 @@
 #include "rcu_list.h"
 #include "secret_store.h"
 
-#include <urcu/urcu-qsbr.h>
 
 #include <stdlib.h>
 
