@@ -6,7 +6,7 @@
 bool fib_init(struct fib *fib, struct grace *grace)
 {
 	*fib = (struct fib){.grace = grace};
-	return rcu_table_init(&fib->table, grace) &&
+	return grace_table_init(&fib->table, grace) &&
 		getrandom(fib->seed, sizeof(fib->seed), 0) == sizeof(fib->seed);
 }
 
@@ -17,7 +17,7 @@ void fib_end(struct fib *fib)
 		next = e->next;
 		free(e);
 	}
-	rcu_table_end(&fib->table);
+	grace_table_end(&fib->table);
 	*fib = (struct fib){0};
 }
 
@@ -43,7 +43,7 @@ static struct fib_entry *entry_of(struct rcu_node *node)
 /* The first entry of a key, then each next one. */
 static struct fib_entry *match(struct rcu_cursor *cursor, const struct fib_key *key)
 {
-	for (; cursor->node; rcu_table_next(cursor)) {
+	for (; cursor->node; grace_table_next(cursor)) {
 		struct fib_entry *e = entry_of(cursor->node);
 		if (key_equal(&e->key, key))
 			return e;
@@ -53,8 +53,8 @@ static struct fib_entry *match(struct rcu_cursor *cursor, const struct fib_key *
 
 static struct fib_entry *find_equal(const struct fib *fib, const struct fib_entry *entry)
 {
-	struct rcu_cursor cursor = rcu_table_first(&fib->table, key_hash(fib, &entry->key));
-	for (struct fib_entry *e; (e = match(&cursor, &entry->key)) != NULL; rcu_table_next(&cursor))
+	struct rcu_cursor cursor = grace_table_first(&fib->table, key_hash(fib, &entry->key));
+	for (struct fib_entry *e; (e = match(&cursor, &entry->key)) != NULL; grace_table_next(&cursor))
 		if (e->metric == entry->metric && e->table == entry->table &&
 			e->interface == entry->interface)
 			return e;
@@ -91,7 +91,7 @@ static void release_entry(struct retired *retired)
 
 static void unlink_entry(struct fib *fib, struct fib_entry *entry)
 {
-	rcu_table_remove(&fib->table, &entry->node);
+	grace_table_remove(&fib->table, &entry->node);
 	count_len(fib, &entry->key, -1);
 	*entry->link = entry->next;
 	if (entry->next)
@@ -124,7 +124,7 @@ bool fib_set(struct fib *fib, const struct fib_entry *entry)
 		e->next->link = &e->next;
 	fib->all = e;
 	count_len(fib, &e->key, 1);
-	rcu_table_insert(&fib->table, &e->node, key_hash(fib, &e->key));
+	grace_table_insert(&fib->table, &e->node, key_hash(fib, &e->key));
 	if (old)
 		unlink_entry(fib, old);
 	changed(fib);
@@ -162,7 +162,7 @@ void fib_sweep(struct fib *fib)
 bool fib_is_local(const struct fib *fib, uint8_t family, const struct ip_key *address)
 {
 	struct fib_key key = {.address = *address, .kind = FIB_ADDRESS, .family = family};
-	struct rcu_cursor cursor = rcu_table_first(&fib->table, key_hash(fib, &key));
+	struct rcu_cursor cursor = grace_table_first(&fib->table, key_hash(fib, &key));
 	return match(&cursor, &key) != NULL;
 }
 
@@ -176,10 +176,10 @@ bool fib_route(const struct fib *fib, uint8_t family, const struct ip_key *dst, 
 			bits &= ~(1ull << bit);
 			struct fib_key key = {.address = ip_key_prefix(dst, len),
 				.kind = FIB_ROUTE, .family = family, .len = (uint8_t)len};
-			struct rcu_cursor cursor = rcu_table_first(&fib->table, key_hash(fib, &key));
+			struct rcu_cursor cursor = grace_table_first(&fib->table, key_hash(fib, &key));
 			struct fib_entry *best = NULL;
 			for (struct fib_entry *e; (e = match(&cursor, &key)) != NULL;
-				rcu_table_next(&cursor))
+				grace_table_next(&cursor))
 				if (!best || e->metric < best->metric)
 					best = e;
 			if (!best)
@@ -198,6 +198,6 @@ struct fib_entry *fib_neighbour(
 {
 	struct fib_key key = {
 		.address = *address, .kind = FIB_NEIGHBOUR, .family = family, .index = port};
-	struct rcu_cursor cursor = rcu_table_first(&fib->table, key_hash(fib, &key));
+	struct rcu_cursor cursor = grace_table_first(&fib->table, key_hash(fib, &key));
 	return match(&cursor, &key);
 }

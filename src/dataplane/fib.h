@@ -6,7 +6,7 @@
 
 #include "flow.h"
 #include "grace.h"
-#include "rcu_table.h"
+#include "grace_table.h"
 
 #define FIB_KERNEL 0xff /* a "port": by an interface that is not ours, or not to be forwarded at all */
 
@@ -37,7 +37,7 @@ struct fib_entry {
 
 struct fib {
 	struct grace *grace;
-	struct rcu_table table;
+	struct grace_table table;
 	struct fib_entry *all;
 	uint64_t seed[2];
 	uint64_t lens[2][3];      /* atomic bit sets: prefix lengths in use, IPv4 and IPv6 */

@@ -27,7 +27,7 @@ bool spd_init(struct spd *spd, struct grace *grace)
 	*spd = (struct spd){.grace = grace};
 	spd->tuples = calloc(1, sizeof(*spd->tuples));
 	spd->policies = table_new();
-	return spd->tuples && spd->policies && rcu_table_init(&spd->rules, grace) &&
+	return spd->tuples && spd->policies && grace_table_init(&spd->rules, grace) &&
 		getrandom(spd->seed, sizeof(spd->seed), 0) == sizeof(spd->seed);
 }
 
@@ -209,7 +209,7 @@ static struct policy *policy_find(const struct spd *spd, const struct ipsec_poli
 static void unlink_rules(struct spd *spd, struct policy *policy, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		rcu_table_remove(&spd->rules, &policy->rules[i].node);
+		grace_table_remove(&spd->rules, &policy->rules[i].node);
 		tuple_drop(spd, &policy->rules[i]);
 	}
 }
@@ -232,7 +232,7 @@ static bool link_rules(struct spd *spd, struct policy *policy)
 			return false;
 		}
 		unsigned lens = key_lens(rule->family, rule->local_len, rule->remote_len);
-		rcu_table_insert(&spd->rules, &rule->node,
+		grace_table_insert(&spd->rules, &rule->node,
 			rule_hash(spd, &rule->local, &rule->remote, lens));
 	}
 	return true;
@@ -323,7 +323,7 @@ void spd_end(struct spd *spd)
 				release_policy(&rule->policy->retired);
 		}
 	}
-	rcu_table_end(&spd->rules);
+	grace_table_end(&spd->rules);
 	free(spd->tuples);
 	if (spd->policies)
 		table_free(spd->policies);
@@ -332,7 +332,7 @@ void spd_end(struct spd *spd)
 
 uint64_t spd_bytes(const struct spd *spd)
 {
-	return __atomic_load_n(&spd->policy_bytes, __ATOMIC_RELAXED) + rcu_table_bytes(&spd->rules);
+	return __atomic_load_n(&spd->policy_bytes, __ATOMIC_RELAXED) + grace_table_bytes(&spd->rules);
 }
 
 /* ---- lookup ---- */
@@ -395,8 +395,8 @@ struct spd_match spd_lookup(const struct spd *spd, const struct flow *flow, enum
 		struct ip_key l = ip_key_prefix(local, t->local_len);
 		struct ip_key r = ip_key_prefix(remote, t->remote_len);
 		unsigned lens = key_lens(t->family, t->local_len, t->remote_len);
-		struct rcu_cursor cursor = rcu_table_first(&spd->rules, rule_hash(spd, &l, &r, lens));
-		for (; cursor.node; rcu_table_next(&cursor)) {
+		struct rcu_cursor cursor = grace_table_first(&spd->rules, rule_hash(spd, &l, &r, lens));
+		for (; cursor.node; grace_table_next(&cursor)) {
 			const struct rule *rule = (const struct rule *)(const void *)
 				((const char *)cursor.node - offsetof(struct rule, node));
 			if (rule->local_len != t->local_len || rule->remote_len != t->remote_len ||

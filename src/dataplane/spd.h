@@ -11,7 +11,7 @@
 #include "base/table.h"
 #include "flow.h"
 #include "grace.h"
-#include "rcu_table.h"
+#include "grace_table.h"
 
 /* Selectors of one policy that need more pairs of prefixes are refused: E2BIG. */
 #define SPD_RULES_MAX 16384
@@ -71,7 +71,7 @@ struct spd_tuples {
 
 struct spd {
 	struct grace *grace;
-	struct rcu_table rules;
+	struct grace_table rules;
 	struct spd_tuples *tuples;   /* atomic */
 	struct table *policies;      /* control thread */
 	uint64_t seed[2];

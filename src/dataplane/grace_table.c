@@ -1,4 +1,4 @@
-#include "rcu_table.h"
+#include "grace_table.h"
 
 #include <stdlib.h>
 
@@ -14,14 +14,14 @@ static struct rcu_buckets *buckets_new(uint64_t count, unsigned link)
 	return buckets;
 }
 
-bool rcu_table_init(struct rcu_table *table, struct grace *grace)
+bool grace_table_init(struct grace_table *table, struct grace *grace)
 {
-	*table = (struct rcu_table){.grace = grace};
+	*table = (struct grace_table){.grace = grace};
 	table->buckets = buckets_new(BUCKETS_FIRST, 0);
 	return table->buckets != NULL;
 }
 
-void rcu_table_end(struct rcu_table *table)
+void grace_table_end(struct grace_table *table)
 {
 	free(table->buckets);
 	table->buckets = NULL;
@@ -41,7 +41,7 @@ static void link_node(struct rcu_buckets *buckets, struct rcu_node *node)
 
 /* Without memory, or while readers may still walk the links of the growth before, chains
  * just get longer. */
-static void grow(struct rcu_table *table)
+static void grow(struct grace_table *table)
 {
 	if (table->growing && !grace_passed(table->grace, table->grown))
 		return;
@@ -58,7 +58,7 @@ static void grow(struct rcu_table *table)
 	grace_retire(table->grace, &old->retired, release_buckets);
 }
 
-void rcu_table_insert(struct rcu_table *table, struct rcu_node *node, uint64_t hash)
+void grace_table_insert(struct grace_table *table, struct rcu_node *node, uint64_t hash)
 {
 	if (table->count > table->buckets->mask)
 		grow(table);
@@ -67,7 +67,7 @@ void rcu_table_insert(struct rcu_table *table, struct rcu_node *node, uint64_t h
 	table->count++;
 }
 
-void rcu_table_remove(struct rcu_table *table, struct rcu_node *node)
+void grace_table_remove(struct grace_table *table, struct rcu_node *node)
 {
 	struct rcu_buckets *buckets = table->buckets;
 	struct rcu_node **at = &buckets->at[node->hash & buckets->mask];
@@ -78,7 +78,7 @@ void rcu_table_remove(struct rcu_table *table, struct rcu_node *node)
 	table->count--;
 }
 
-size_t rcu_table_bytes(const struct rcu_table *table)
+size_t grace_table_bytes(const struct grace_table *table)
 {
 	return sizeof(struct rcu_buckets) + (table->buckets->mask + 1) * sizeof(struct rcu_node *);
 }

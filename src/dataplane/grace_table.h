@@ -1,8 +1,8 @@
 /* A hash table that packet threads read without locks while the control thread inserts, removes and grows.
  * Each node has two links: while the table of buckets is replaced by a larger one, readers of
  * the old one go on along the old links. */
-#ifndef DATAPLANE_RCU_TABLE_H
-#define DATAPLANE_RCU_TABLE_H
+#ifndef DATAPLANE_GRACE_TABLE_H
+#define DATAPLANE_GRACE_TABLE_H
 
 #include "grace.h"
 
@@ -18,7 +18,7 @@ struct rcu_buckets {
 	struct rcu_node *at[];
 };
 
-struct rcu_table {
+struct grace_table {
 	struct rcu_buckets *buckets;
 	struct grace *grace;
 	size_t count;
@@ -26,14 +26,14 @@ struct rcu_table {
 	bool growing;
 };
 
-bool rcu_table_init(struct rcu_table *table, struct grace *grace);
+bool grace_table_init(struct grace_table *table, struct grace *grace);
 /* No reader is left; nodes are simply forgotten. */
-void rcu_table_end(struct rcu_table *table);
+void grace_table_end(struct grace_table *table);
 /* Control thread. The node's content is visible to readers from here on. */
-void rcu_table_insert(struct rcu_table *table, struct rcu_node *node, uint64_t hash);
+void grace_table_insert(struct grace_table *table, struct rcu_node *node, uint64_t hash);
 /* Control thread. The node must be in the table, and must be retired by the caller before it is freed. */
-void rcu_table_remove(struct rcu_table *table, struct rcu_node *node);
-size_t rcu_table_bytes(const struct rcu_table *table);
+void grace_table_remove(struct grace_table *table, struct rcu_node *node);
+size_t grace_table_bytes(const struct grace_table *table);
 
 struct rcu_cursor {
 	struct rcu_node *node;
@@ -47,7 +47,7 @@ static inline void rcu_cursor_match(struct rcu_cursor *cursor, uint64_t hash)
 }
 
 /* The first node of this hash, newest first as long as the table has not grown. The caller compares keys. */
-static inline struct rcu_cursor rcu_table_first(const struct rcu_table *table, uint64_t hash)
+static inline struct rcu_cursor grace_table_first(const struct grace_table *table, uint64_t hash)
 {
 	const struct rcu_buckets *buckets = __atomic_load_n(&table->buckets, __ATOMIC_ACQUIRE);
 	struct rcu_cursor cursor = {
@@ -58,7 +58,7 @@ static inline struct rcu_cursor rcu_table_first(const struct rcu_table *table, u
 	return cursor;
 }
 
-static inline void rcu_table_next(struct rcu_cursor *cursor)
+static inline void grace_table_next(struct rcu_cursor *cursor)
 {
 	uint64_t hash = cursor->node->hash;
 	cursor->node = __atomic_load_n(&cursor->node->next[cursor->link], __ATOMIC_ACQUIRE);
