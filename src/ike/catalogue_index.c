@@ -5,6 +5,13 @@
 
 #ifdef RCU_TELL_SANITIZER
 char rcu_grace_period;
+
+/* Read by the sanitizer: liburcu's own memory is ordered by what it does not see either. */
+const char *__tsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__tsan_default_suppressions(void)
+{
+	return "called_from_lib:liburcu-qsbr.so";
+}
 #endif
 /* What is looked up may come from a stranger, but what lies in the tables is the operator's. */
 static const struct table_seed seed = {0x636f6e6e65637469u, 0x6361746c6f677565u};

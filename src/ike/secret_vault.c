@@ -2,7 +2,6 @@
 #include "rcu_list.h"
 #include "secret_store.h"
 
-
 #include <stdlib.h>
 
 struct secret_vault {

@@ -133,7 +133,7 @@ static void references(void **state)
 	connection_unref(found);
 	assert_int_equal(catalogue_remove(catalogue, "a"), 0);
 	urcu_qsbr_barrier();
-	assert_int_equal(c->references, 1);
+	assert_int_equal(__atomic_load_n(&c->references, __ATOMIC_ACQUIRE), 1);
 	connection_unref(c);
 }
 
