@@ -59,9 +59,9 @@ void command_listpsks(struct pluto *p, struct client *client)
 {
 	unsigned n = 0;
 
-	client_line(client, RC_OK, " ");
+	client_line(client, RC_OK, "%s", "");
 	client_line(client, RC_OK, "List of Pre-shared secrets (from %s)", p->options.secrets_file);
-	client_line(client, RC_OK, " ");
+	client_line(client, RC_OK, "%s", "");
 	for (const char *at = p->secrets_list; at && *at;) {
 		size_t len = strcspn(at, "\n");
 
