@@ -58,9 +58,8 @@ void pluto_shut_down(struct pluto *p, bool leave_state, struct client *client)
 
 /* ---- up ----------------------------------------------------------------------- */
 
-static bool start_log(const struct options *o)
+static bool start_log(const struct options *o, char *error, size_t size)
 {
-	char error[256];
 	struct log_config config = {
 		.sink = o->log_file     ? LOG_TO_FILE
 			: o->stderr_log ? LOG_TO_STDERR
@@ -72,10 +71,7 @@ static bool start_log(const struct options *o)
 		.debug = o->debug,
 	};
 
-	if (log_start(&config, error, sizeof(error)))
-		return true;
-	fprintf(stderr, "pluto: %s\n", error);
-	return false;
+	return log_start(&config, error, size);
 }
 
 /* Before any thread of ours: DPDK wants to see the process alone. */
@@ -156,10 +152,9 @@ static int start(struct pluto *p, char *error, size_t size)
 {
 	if (!start_dataplane(p, error, size))
 		return PLUTO_EXIT_KERNEL;
-	if (!start_log(&p->options)) {
-		snprintf(error, size, "the log cannot be opened");
+	if (!start_log(&p->options, error, size))
 		return PLUTO_EXIT_FAIL;
-	}
+	p->logging = true;
 	log_line(LOG_LINE_INFO, "starting pluto (plutonium %s), process %ld", PLUTONIUM_VERSION, (long)getpid());
 	if (!start_kernel(p, error, size))
 		return PLUTO_EXIT_KERNEL;
@@ -240,9 +235,10 @@ static int serve(struct pluto *p, int lock, int ready)
 			status = PLUTO_EXIT_FAIL;
 		log_line(LOG_LINE_INFO, "shutting down");
 	} else {
-		log_line(LOG_LINE_ERROR, "pluto cannot start: %s", error[0] ? error : strerror(errno));
-		if (!p->options.stderr_log)
-			fprintf(stderr, "pluto: %s\n", error[0] ? error : strerror(errno));
+		/* To whoever started it, and to the log if there is one already. */
+		fprintf(stderr, "pluto: %s\n", error[0] ? error : strerror(errno));
+		if (p->logging)
+			log_line(LOG_LINE_ERROR, "cannot start: %s", error);
 	}
 	stop(p);
 	urcu_qsbr_unregister_thread();

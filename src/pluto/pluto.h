@@ -29,6 +29,7 @@ struct pluto {
 	struct shard_set *shards;
 	struct clients clients;
 	int epoll, signals, socket;
+	bool logging;
 
 	bool listening;
 	struct listen_address *addresses; /* that the shards' sockets are bound to */
