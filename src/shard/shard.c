@@ -221,10 +221,11 @@ static void turn(struct shard *shard)
 				    shard) == TIMERS_MAX;
 	shard_run_inline_jobs(shard);
 	shard_step_reports(shard);
+	/* Before the control thread may learn that all is deleted. */
+	shard_tell_tally(shard);
 	shard_continue_shutdown(shard);
 	shard->outboxes_empty = flush_outboxes(shard);
 	shard_send_flush(shard);
-	shard_tell_tally(shard);
 	urcu_qsbr_quiescent_state();
 }
 
