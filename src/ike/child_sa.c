@@ -131,11 +131,15 @@ bool child_sa_install(struct child_sa *child, bool initiator)
 	ok = keymat_child(sa, &child->chosen, initiator, &in.sa, &out.sa);
 	if (ok) {
 		describe_policy(child, &policy.policy);
-		child->in_kernel = child->routed = true;
+		child->in_kernel = true;
 		child->state = CHILD_INSTALLING;
 		ask(child, &in);
 		ask(child, &out);
 		ask(child, &policy);
+		/* From now on, not only when the kernel has agreed to all of it: a policy that
+		 * nobody remembers stays for ever. */
+		if (!connection_is_template(sa->connection))
+			route_remember(sa->engine, child);
 	}
 	secret_wipe(&in, sizeof(in));
 	secret_wipe(&out, sizeof(out));
@@ -180,8 +184,6 @@ void child_sa_established(struct child_sa *child)
 	if (child->chosen.esn)
 		engine_count(engine, COUNT_ESN);
 	count_child_algorithms(engine, &child->chosen);
-	if (!connection_is_template(sa->connection))
-		route_remember(engine, child);
 	if (child->udp_encapsulation)
 		snprintf(nat, sizeof(nat), " NATD=%s", ip_endpoint_text(&sa->path.remote, peer));
 	child_sa_log(child, LOG_LINE_INFO, RC_OK,

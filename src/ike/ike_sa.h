@@ -41,7 +41,7 @@ struct child_sa {
 	uint32_t in_spi, out_spi;
 	uint32_t reqid;
 	uint8_t state, mode; /* enum child_state, enum ipsec_mode */
-	bool udp_encapsulation, in_kernel, routed, newest;
+	bool udp_encapsulation, in_kernel, newest;
 	uint8_t ipsec_pending; /* requests without an answer yet */
 	int ipsec_error;       /* the first error among the answers */
 	struct chosen_proposal chosen;

@@ -5,7 +5,7 @@
 
 #include "ike_sa.h"
 
-/* The child's policy was installed for its (permanent) connection. */
+/* The child's policy is being installed for its (permanent) connection. */
 void route_remember(struct ike_engine *engine, const struct child_sa *child);
 /* Removes the policy, if there is one. */
 void route_remove(struct ike_engine *engine, const struct connection *c);

@@ -166,6 +166,143 @@ void check_all_gone(struct node *node)
 	check_gauges(node);
 }
 
+static void unroute_all(struct node *node)
+{
+	struct connection *c, *next;
+
+	for (c = catalogue_after(node->catalogue, 0); c; c = next) {
+		ike_engine_terminate(node->engine, c, true, 0);
+		next = catalogue_after(node->catalogue, c->serial);
+		connection_unref(c);
+	}
+}
+
+/* ---- the books ----------------------------------------------------------------------------- */
+
+struct books {
+	uint64_t ike, half_open, established, children;
+	struct {
+		const char *name;
+		uint64_t count;
+	} states[32];
+	unsigned state_count;
+};
+
+static void count_state(struct books *books, const char *name)
+{
+	unsigned i = 0;
+
+	while (i < books->state_count && strcmp(books->states[i].name, name))
+		i++;
+	if (i == books->state_count)
+		books->states[books->state_count++].name = name;
+	books->states[i].count++;
+}
+
+static uint64_t gauge(const struct node *node, const char *prefix, const char *key)
+{
+	char wanted[120];
+
+	snprintf(wanted, sizeof(wanted), "%s%s", prefix, key);
+	for (size_t i = 0; i < ike_counter_count(); i++) {
+		if (!strcmp(ike_counter_key(i), wanted))
+			return counter_read(&node->counters, i);
+	}
+	return UINT64_MAX;
+}
+
+static void check_child_books(
+	struct node *node, const struct ike_sa_view *sa, const struct child_view *child, void *arg)
+{
+	struct books *books = arg;
+	struct ipsec_policy policy = {.reqid = child->reqid,
+		.local_ts = child->local_ts,
+		.local_ts_count = child->local_ts_count,
+		.remote_ts = child->remote_ts,
+		.remote_ts_count = child->remote_ts_count};
+
+	if (!child->established)
+		return;
+	books->children++;
+	if (!sa->established)
+		world_fail(node->world, "node %u: Child SA #%llu is up in an IKE SA that is not",
+			node->index, (unsigned long long)child->serial);
+	if (!node_find_sa(node, child->in_spi, IPSEC_INBOUND) ||
+		!node_find_sa(node, child->out_spi, IPSEC_OUTBOUND))
+		world_fail(node->world, "node %u: Child SA #%llu is up, but not in the kernel",
+			node->index, (unsigned long long)child->serial);
+	if (!node_has_policy(node, &policy))
+		world_fail(node->world, "node %u: Child SA #%llu has no policy: clear traffic",
+			node->index, (unsigned long long)child->serial);
+}
+
+static void compare(struct node *node, const char *prefix, const char *key, uint64_t counted)
+{
+	uint64_t shown = gauge(node, prefix, key);
+
+	if (shown != counted)
+		world_fail(node->world, "node %u: %s%s is %lld, but there are %llu", node->index,
+			prefix, key, (long long)shown, (unsigned long long)counted);
+}
+
+void check_books(struct node *node)
+{
+	struct books books = {0};
+	struct ike_sa_view view;
+	struct ike_walk walk;
+
+	if (!node->engine)
+		return;
+	ike_walk_start(node->engine, &walk);
+	while (ike_walk_next(&walk, &view)) {
+		books.ike++;
+		count_state(&books, view.state);
+		books.established += view.established;
+		books.half_open += !strcmp(view.state, "UNSECURED_R") ||
+				   !strncmp(view.state, "IKE_SA_INIT_", 12);
+		books.half_open -= !strcmp(view.state, "IKE_SA_INIT_IR");
+	}
+	each_child(node, check_child_books, &books);
+	if (node->generation)
+		return; /* a node that was killed never took its SAs out of the gauges */
+	for (unsigned i = 0; i < books.state_count; i++)
+		compare(node, "current.states.enumerate.", books.states[i].name,
+			books.states[i].count);
+	compare(node, "current.states.", "ike", books.ike);
+	compare(node, "current.states.", "ipsec", books.children);
+	compare(node, "current.states.", "all", books.ike + books.children);
+	compare(node, "current.states.iketype.", "halfopen", books.half_open);
+	compare(node, "current.states.iketype.", "authenticated", books.established);
+	if (ike_engine_sa_count(node->engine) != books.ike)
+		world_fail(node->world, "node %u: a walk sees %llu of %llu IKE SAs", node->index,
+			(unsigned long long)books.ike,
+			(unsigned long long)ike_engine_sa_count(node->engine));
+}
+
+void check_clean_end(struct world *world, uint64_t patience_ms)
+{
+	for (unsigned i = 0; i < world->node_count; i++) {
+		struct node *node = world->nodes[i];
+
+		if (!node->engine)
+			continue;
+		unroute_all(node);
+		while (ike_engine_shutdown(node->engine, 16))
+			;
+	}
+	world_run(world, world->now_ms + patience_ms);
+	for (unsigned i = 0; i < world->node_count; i++) {
+		struct node *node = world->nodes[i];
+
+		check_all_gone(node);
+		if (node->engine && node->policy_count)
+			world_fail(world, "node %u: %u policies that nobody knows of", i,
+				node->policy_count);
+		if (node->engine && node->spi_count)
+			world_fail(world, "node %u: %u SPIs are lost", i, node->spi_count);
+	}
+}
+
 /* ---- questions --------------------------------------------------------------------------------
  */
 

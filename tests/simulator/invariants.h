@@ -11,6 +11,11 @@ void check_agreement(struct world *world, uint64_t settle_ms);
 /* After a shutdown: no SA, no kernel SA, no gauge above zero, no watcher left waiting, no job out,
  * no SPI lost. */
 void check_all_gone(struct node *node);
+/* At any time: gauges are what a walk counts; what is called established is in the kernel with its
+ * policy. */
+void check_books(struct node *node);
+/* Takes every connection down and its policy out, shuts down and checks that all is gone. */
+void check_clean_end(struct world *world, uint64_t patience_ms);
 bool connection_is_up(struct node *node, const char *name);
 /* Established Child SAs. */
 unsigned count_established(struct node *node);

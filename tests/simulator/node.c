@@ -80,14 +80,33 @@ static unsigned host_load(struct ike_host *host)
 
 static uint32_t host_allocate_spi(struct ike_host *host)
 {
-	node_of(host)->spis_allocated++;
-	return node_of(host)->world->next_spi++;
+	struct node *node = node_of(host);
+
+	if (node->spi_count == NODE_SPIS_MAX)
+		return 0;
+	return node->spis[node->spi_count++] = node->world->next_spi++;
+}
+
+static void forget_spi(struct node *node, uint32_t spi)
+{
+	for (unsigned i = 0; i < node->spi_count; i++) {
+		if (node->spis[i] == spi) {
+			node->spis[i] = node->spis[--node->spi_count];
+			return;
+		}
+	}
+	world_fail(node->world, "node %u gives back SPI %08x, which it does not have", node->index,
+		spi);
 }
 
 static void host_release_spi(struct ike_host *host, uint32_t spi)
 {
-	(void)spi;
-	node_of(host)->spis_released++;
+	struct node *node = node_of(host);
+
+	if (node_find_sa(node, spi, IPSEC_INBOUND))
+		world_fail(node->world, "node %u releases SPI %08x, whose SA is in the kernel",
+			node->index, spi);
+	forget_spi(node, spi);
 }
 
 static uint64_t host_serial(struct ike_host *host)
@@ -179,15 +198,21 @@ unsigned node_live_sas(const struct node *node)
 
 static int kernel_add(struct node *node, const struct ipsec_sa *sa)
 {
+	unsigned place = 0;
+
 	if (random_chance(&node->world->random, node->kernel_errors))
 		return EINVAL;
 	if (sa->direction == IPSEC_INBOUND && find_sa(node, sa->spi, sa->direction))
 		return EEXIST;
-	if (node->sa_count == NODE_SAS_MAX)
+	while (place < node->sa_count && node->sas[place].present)
+		place++;
+	if (place == NODE_SAS_MAX)
 		return ENOMEM;
-	node->sas[node->sa_count].sa = *sa;
-	node->sas[node->sa_count].sa.local_ts = node->sas[node->sa_count].sa.remote_ts = NULL;
-	node->sas[node->sa_count++].present = true;
+	if (place == node->sa_count)
+		node->sa_count++;
+	node->sas[place].sa = *sa;
+	node->sas[place].sa.local_ts = node->sas[place].sa.remote_ts = NULL;
+	node->sas[place].present = true;
 	return 0;
 }
 
@@ -195,9 +220,79 @@ static int kernel_delete(struct node *node, const struct ipsec_sa *sa)
 {
 	struct kernel_sa *found = find_sa(node, sa->spi, sa->direction);
 
+	if (sa->direction == IPSEC_INBOUND)
+		forget_spi(node, sa->spi);
 	if (!found)
 		return ENOENT;
 	secret_wipe(found, sizeof(*found));
+	return 0;
+}
+
+static uint64_t mix(uint64_t digest, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	while (len--)
+		digest = (digest ^ *p++) * 0x100000001b3u;
+	return digest;
+}
+
+static uint64_t mix_selectors(uint64_t digest, const struct traffic_selector *ts, unsigned count)
+{
+	for (; count--; ts++) {
+		digest = mix(digest, &ts->protocol, sizeof(ts->protocol));
+		digest = mix(digest, &ts->port_first, sizeof(ts->port_first));
+		digest = mix(digest, &ts->port_last, sizeof(ts->port_last));
+		digest = mix(digest, ts->range.first.bytes, sizeof(ts->range.first.bytes));
+		digest = mix(digest, ts->range.last.bytes, sizeof(ts->range.last.bytes));
+	}
+	return mix(digest, "=", 1);
+}
+
+static struct kernel_policy digest_of(const struct ipsec_policy *policy)
+{
+	uint64_t digest =
+		mix_selectors(0xcbf29ce484222325u, policy->local_ts, policy->local_ts_count);
+
+	digest = mix_selectors(digest, policy->remote_ts, policy->remote_ts_count);
+	return (struct kernel_policy){.reqid = policy->reqid, .selectors = digest};
+}
+
+static unsigned find_policy(const struct node *node, const struct ipsec_policy *policy)
+{
+	struct kernel_policy wanted = digest_of(policy);
+	unsigned i = 0;
+
+	while (i < node->policy_count && (node->policies[i].reqid != wanted.reqid ||
+						 node->policies[i].selectors != wanted.selectors))
+		i++;
+	return i;
+}
+
+bool node_has_policy(const struct node *node, const struct ipsec_policy *policy)
+{
+	return find_policy(node, policy) < node->policy_count;
+}
+
+static int policy_add(struct node *node, const struct ipsec_policy *policy)
+{
+	if (random_chance(&node->world->random, node->kernel_errors))
+		return EINVAL;
+	if (node_has_policy(node, policy))
+		return 0;
+	if (node->policy_count == NODE_POLICIES_MAX)
+		return ENOMEM;
+	node->policies[node->policy_count++] = digest_of(policy);
+	return 0;
+}
+
+static int policy_delete(struct node *node, const struct ipsec_policy *policy)
+{
+	unsigned i = find_policy(node, policy);
+
+	if (i == node->policy_count)
+		return ENOENT;
+	node->policies[i] = node->policies[--node->policy_count];
 	return 0;
 }
 
@@ -212,6 +307,10 @@ static void host_ipsec(struct ike_host *host, const struct ipsec_request *reques
 		event.answer.error = kernel_add(node, &request->sa);
 	else if (request->op == IPSEC_SA_DELETE)
 		event.answer.error = kernel_delete(node, &request->sa);
+	else if (request->op == IPSEC_POLICY_ADD)
+		event.answer.error = policy_add(node, &request->policy);
+	else if (request->op == IPSEC_POLICY_DELETE)
+		event.answer.error = policy_delete(node, &request->policy);
 	else if (request->op == IPSEC_SA_QUERY)
 		event.answer.counters.idle_ms = UINT64_MAX;
 	world_post(node->world, &event, random_below(&node->world->random, 5));
@@ -297,7 +396,7 @@ void node_kill(struct node *node)
 	timer_wheel_free(node->wheel);
 	node->wheel = NULL;
 	memset(node->sas, 0, sizeof(node->sas));
-	node->sa_count = 0;
+	node->sa_count = node->policy_count = node->spi_count = 0;
 }
 
 void node_free(struct node *node)

@@ -8,11 +8,18 @@
 #include "ike/counters.h"
 
 #define NODE_SAS_MAX      4096
+#define NODE_POLICIES_MAX 4096
+#define NODE_SPIS_MAX     8192
 #define NODE_WATCHERS_MAX 4096
 
 struct kernel_sa {
 	bool present;
 	struct ipsec_sa sa;
+};
+
+struct kernel_policy {
+	uint32_t reqid;
+	uint64_t selectors; /* a digest */
 };
 
 struct node {
@@ -34,7 +41,10 @@ struct node {
 	unsigned kernel_errors, overload; /* percent */
 	struct kernel_sa sas[NODE_SAS_MAX];
 	unsigned sa_count;
-	uint64_t spis_allocated, spis_released;
+	struct kernel_policy policies[NODE_POLICIES_MAX];
+	unsigned policy_count;
+	uint32_t spis[NODE_SPIS_MAX]; /* given out, neither released nor deleted with their SA */
+	unsigned spi_count;
 	uint8_t watcher_state[NODE_WATCHERS_MAX]; /* 0 unused, 1 waits, 2 released */
 	unsigned watcher_count;
 	uint64_t jobs_out;
@@ -54,5 +64,6 @@ ike_watcher node_watcher(struct node *node);
 const struct ipsec_sa *node_find_sa(
 	const struct node *node, uint32_t spi, enum ipsec_direction direction);
 unsigned node_live_sas(const struct node *node);
+bool node_has_policy(const struct node *node, const struct ipsec_policy *policy);
 
 #endif

@@ -293,21 +293,6 @@ static void check_wanted(struct run *run)
 	}
 }
 
-static void shut_down(struct run *run)
-{
-	struct world *world = run->world;
-
-	for (unsigned i = 0; i < world->node_count; i++) {
-		if (!world->nodes[i]->engine)
-			continue;
-		while (ike_engine_shutdown(world->nodes[i]->engine, 16))
-			;
-	}
-	world_run(world, world->now_ms + SHUTDOWN_MS);
-	for (unsigned i = 0; i < world->node_count; i++)
-		check_all_gone(world->nodes[i]);
-}
-
 bool scenario_run(
 	uint64_t seed, bool verbose, struct tally *tally, char *failure, size_t failure_size)
 {
@@ -324,8 +309,10 @@ bool scenario_run(
 	check_wanted(&run);
 	check_agreement(world, SETTLE_MS);
 	for (unsigned i = 0; i < world->node_count; i++)
+		check_books(world->nodes[i]);
+	for (unsigned i = 0; i < world->node_count; i++)
 		tally->tunnels += count_established(world->nodes[i]);
-	shut_down(&run);
+	check_clean_end(world, SHUTDOWN_MS);
 	tally->runs++;
 	tally->datagrams += world->datagrams;
 	tally->lost += world->lost;
