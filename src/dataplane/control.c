@@ -238,6 +238,29 @@ static unsigned memory_mb(const struct dataplane *dp)
 	return (unsigned)((mbuf_count(dp) * mbuf) >> 20) + MEMORY_BASE_MB;
 }
 
+/* As rte_pktmbuf_pool_create, but without room left at the ends of pages: net_af_xdp shows the kernel as many bytes as
+ * the buffers have without it, and buffers beyond would be lost one by one in silence. */
+static struct rte_mempool *pool_new(const struct dataplane *dp)
+{
+	struct rte_pktmbuf_pool_private init = {0};
+	size_t priv = (sizeof(struct packet) + RTE_MBUF_PRIV_ALIGN - 1) / RTE_MBUF_PRIV_ALIGN *
+		RTE_MBUF_PRIV_ALIGN;
+	init.mbuf_priv_size = (uint16_t)priv;
+	init.mbuf_data_room_size = RTE_MBUF_DEFAULT_BUF_SIZE;
+	struct rte_mempool *pool = rte_mempool_create_empty("packets", mbuf_count(dp),
+		(unsigned)(sizeof(struct rte_mbuf) + priv + RTE_MBUF_DEFAULT_BUF_SIZE), MBUF_CACHE, sizeof(init),
+		SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+	if (!pool)
+		return NULL;
+	rte_pktmbuf_pool_init(pool, &init);
+	if (rte_mempool_populate_default(pool) < 0) {
+		rte_mempool_free(pool);
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+}
+
 static bool wait_for_routes(struct dataplane *dp, char *error, size_t error_size)
 {
 	struct pollfd fd = {.fd = netlink_fd(dp->netlink), .events = POLLIN};
@@ -255,10 +278,7 @@ static bool start_all(struct dataplane *dp, const struct dataplane_config *confi
 {
 	if (!eal_start(memory_mb(dp), config->file_prefix, error, size))
 		return false;
-	size_t priv = (sizeof(struct packet) + RTE_MBUF_PRIV_ALIGN - 1) / RTE_MBUF_PRIV_ALIGN *
-		RTE_MBUF_PRIV_ALIGN;
-	dp->pool = rte_pktmbuf_pool_create("packets", mbuf_count(dp), MBUF_CACHE, (uint16_t)priv,
-		RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	dp->pool = pool_new(dp);
 	if (!dp->pool) {
 		snprintf(error, size, "dataplane: no memory for %u packet buffers", mbuf_count(dp));
 		return false;

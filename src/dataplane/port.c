@@ -126,7 +126,7 @@ static bool probe(struct port *port, char *error, size_t error_size)
 		if (!prepare_interface(port, error, error_size))
 			return false;
 		snprintf(name, sizeof(name), "net_af_xdp%u", port->index);
-		snprintf(arguments, sizeof(arguments), "iface=%s", port->device);
+		snprintf(arguments, sizeof(arguments), "iface=%s,busy_budget=0", port->device);
 	}
 	result = rte_eal_hotplug_add("vdev", name, arguments);
 	if (result == 0)

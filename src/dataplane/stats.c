@@ -40,6 +40,7 @@ static const struct stat_place places[] = {
 	PLACE(sas, -1),
 	PLACE(policies, -1),
 	PLACE(memory_bytes, -1),
+	PLACE(buffers_free, -1),
 };
 
 #define PLACES (sizeof(places) / sizeof(places[0]))
@@ -62,6 +63,7 @@ struct dataplane_stats dataplane_stats(const struct dataplane *dp)
 	stats.policies = __atomic_load_n(&dp->spd.policy_count, __ATOMIC_RELAXED);
 	stats.memory_bytes = __atomic_load_n(&dp->sad.bytes, __ATOMIC_RELAXED) +
 		__atomic_load_n(&dp->spd.policy_bytes, __ATOMIC_RELAXED);
+	stats.buffers_free = rte_mempool_avail_count(dp->pool);
 	return stats;
 }
 

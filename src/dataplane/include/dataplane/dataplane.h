@@ -65,6 +65,7 @@ struct dataplane_stats {
 	uint64_t nat_keepalives, events_lost;
 	uint64_t sas, policies;
 	uint64_t idle_sleeps, busy_polls;
+	uint64_t buffers_free;                     /* packet buffers that are neither under way nor lent to a port */
 	uint64_t memory_bytes;                     /* SAD + SPD, not the packet buffers */
 };
 /* Any thread. */
