@@ -174,7 +174,7 @@ static bool include_pattern(
 	struct text_reading *reading, const struct text_file *file, const char *pattern)
 {
 	glob_t found = {0};
-	int r = glob(pattern, GLOB_BRACE, NULL, &found);
+	int r = glob(pattern, 0, NULL, &found);
 	bool ok = true;
 	if (r == GLOB_NOSPACE || r == GLOB_ABORTED) {
 		ok = text_fail(reading, file, "%s: the pattern cannot be expanded", pattern);
@@ -199,7 +199,7 @@ bool text_include(struct text_reading *reading, const struct text_file *file, st
 	if (path == NULL) {
 		return text_fail(reading, file, "out of memory");
 	}
-	bool ok = strpbrk(path, "*?[{") != NULL ? include_pattern(reading, file, path) :
+	bool ok = strpbrk(path, "*?[") != NULL ? include_pattern(reading, file, path) :
 						  read_file(reading, file, path);
 	free(path);
 	return ok;
