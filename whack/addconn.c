@@ -1,4 +1,5 @@
-/* Connections of ipsec.conf to pluto: each is sent as it is described, pluto says what it thinks of it. */
+/* Connections of ipsec.conf to pluto: each is sent as it is described, pluto says what it thinks of
+ * it. */
 #include "control_client.h"
 #include "option_parse.h"
 
@@ -23,11 +24,11 @@ struct addconn {
 	bool auto_all, check_only, quiet, verbose, no_export;
 	const char *var_prefix, *setup_key;
 	bool setup, list, list_stack;
-	unsigned listed;        /* bits of enum begin */
-	char *const *names;     /* CONN... */
+	unsigned listed;    /* bits of enum begin */
+	char *const *names; /* CONN... */
 	int name_count;
-	const char *described;  /* --name: the arguments behind it describe it */
-	int status;             /* the first that is not 0 */
+	const char *described; /* --name: the arguments behind it describe it */
+	int status;            /* the first that is not 0 */
 };
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -57,7 +58,8 @@ static bool set_argument(struct control_request *request, const char *key, const
 }
 
 /* Takes what is in `request`. */
-static void talk(struct addconn *a, struct control_request *request, const char *command, const char *name)
+static void talk(
+	struct addconn *a, struct control_request *request, const char *command, const char *name)
 {
 	request->command = strdup(command);
 	if (!request->command || !set_argument(request, "name", name)) {
@@ -75,7 +77,8 @@ static void add(struct addconn *a, const char *name, const struct keyvalues *par
 	bool ok = set_argument(&request, "replace", "yes");
 
 	for (size_t i = 0; ok && i < parameters->count; i++)
-		ok = keyvalues_set(&request.connection, parameters->items[i].key, parameters->items[i].value);
+		ok = keyvalues_set(
+			&request.connection, parameters->items[i].key, parameters->items[i].value);
 	if (!ok) {
 		say("out of memory");
 		note_status(a, EXIT_PROBLEM);
@@ -116,8 +119,8 @@ static bool begin_of(const struct conf_section *conn, enum begin *out)
 		}
 	if (!value)
 		return true;
-	say("%s:%u: conn %s: auto=%s is not ignore, add, ondemand, up or keep", conn->file, conn->line,
-		conn->name, value);
+	say("%s:%u: conn %s: auto=%s is not ignore, add, ondemand, up or keep", conn->file,
+		conn->line, conn->name, value);
 	return false;
 }
 
@@ -291,7 +294,8 @@ static const char usage_text[] =
 	"Usage: addconn [--config FILE] [--rundir DIR | --ctlsocket FILE] CONN...\n"
 	"       addconn --autoall\n"
 	"       addconn --name CONN KEYWORD=VALUE...\n"
-	"       addconn --checkconfig | --listall | --listadd | --listroute | --liststart | --listignore\n"
+	"       addconn --checkconfig | --listall | --listadd | --listroute | --liststart | "
+	"--listignore\n"
 	"       addconn --liststack | --configsetup[=KEYWORD] [--noexport] [--varprefix PREFIX]\n"
 	"       [--verbose] [--quiet]\n";
 
@@ -300,16 +304,18 @@ static bool flag(struct addconn *a, const char *name)
 	static const struct {
 		const char *name;
 		unsigned listed;
-	} lists[] = {{"--listall", 1u << BEGIN_IGNORE | 1u << BEGIN_ADD | 1u << BEGIN_ROUTE | 1u << BEGIN_UP},
+	} lists[] = {{"--listall", 1u << BEGIN_IGNORE | 1u << BEGIN_ADD | 1u << BEGIN_ROUTE |
+					   1u << BEGIN_UP},
 		{"--listadd", 1u << BEGIN_ADD | 1u << BEGIN_ROUTE | 1u << BEGIN_UP},
-		{"--listroute", 1u << BEGIN_ROUTE | 1u << BEGIN_UP}, {"--liststart", 1u << BEGIN_UP},
-		{"--listignore", 1u << BEGIN_IGNORE}};
+		{"--listroute", 1u << BEGIN_ROUTE | 1u << BEGIN_UP},
+		{"--liststart", 1u << BEGIN_UP}, {"--listignore", 1u << BEGIN_IGNORE}};
 	const struct {
 		const char *name;
 		bool *to;
-	} flags[] = {{"--autoall", &a->auto_all}, {"--checkconfig", &a->check_only}, {"--quiet", &a->quiet},
-		{"--verbose", &a->verbose}, {"--liststack", &a->list_stack}, {"--configsetup", &a->setup},
-		{"--noexport", &a->no_export}, {"--asynchronous", &(bool){false}}};
+	} flags[] = {{"--autoall", &a->auto_all}, {"--checkconfig", &a->check_only},
+		{"--quiet", &a->quiet}, {"--verbose", &a->verbose}, {"--liststack", &a->list_stack},
+		{"--configsetup", &a->setup}, {"--noexport", &a->no_export},
+		{"--asynchronous", &(bool){false}}};
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		if (strcmp(flags[i].name, name) == 0)
@@ -325,7 +331,8 @@ static bool flag(struct addconn *a, const char *name)
 static bool set_path(struct addconn *a, const char *text, bool rundir)
 {
 	if (rundir ? control_path_of_rundir(text, a->ctlsocket, sizeof(a->ctlsocket))
-		   : (size_t)snprintf(a->ctlsocket, sizeof(a->ctlsocket), "%s", text) < sizeof(a->ctlsocket))
+		   : (size_t)snprintf(a->ctlsocket, sizeof(a->ctlsocket), "%s", text) <
+				sizeof(a->ctlsocket))
 		return true;
 	say("the control socket's path is too long: %s", text);
 	return false;
@@ -334,7 +341,8 @@ static bool set_path(struct addconn *a, const char *text, bool rundir)
 /* 1: taken, with its value; 0: not one of these; -1: bad. */
 static int with_value(struct addconn *a, const char *name, const char *value)
 {
-	static const char *const names[] = {"--config", "--ctlsocket", "--rundir", "--ctlbase", "--varprefix", "--name"};
+	static const char *const names[] = {
+		"--config", "--ctlsocket", "--rundir", "--ctlbase", "--varprefix", "--name"};
 	size_t i = 0;
 
 	while (i < sizeof(names) / sizeof(names[0]) && strcmp(names[i], name) != 0)

@@ -12,7 +12,7 @@
 #define EXIT_FLOOR 20
 #define EXIT_ROOF  100
 
-#define CODE_DONE 5
+#define CODE_DONE  5
 
 static void take_code(struct answer_reader *r)
 {
@@ -30,8 +30,8 @@ static void take_code(struct answer_reader *r)
 static void flush_code(struct answer_reader *r)
 {
 	bool coded = r->code_chars == 4 && isdigit((unsigned char)r->code[0]) &&
-		isdigit((unsigned char)r->code[1]) && isdigit((unsigned char)r->code[2]) &&
-		r->code[3] == ' ';
+		     isdigit((unsigned char)r->code[1]) && isdigit((unsigned char)r->code[2]) &&
+		     r->code[3] == ' ';
 
 	if (coded) {
 		take_code(r);
@@ -45,7 +45,8 @@ static void flush_code(struct answer_reader *r)
 static void end_line(struct answer_reader *r)
 {
 	/* "NNN " alone sets the exit status; "000 " alone is an empty line of a report. */
-	bool bare_status = r->code_chars == CODE_DONE && !r->text && strncmp(r->code, "000", 3) != 0;
+	bool bare_status =
+		r->code_chars == CODE_DONE && !r->text && strncmp(r->code, "000", 3) != 0;
 
 	if (!bare_status)
 		fputc('\n', r->out);
@@ -86,7 +87,8 @@ static int connect_to(const char *program, const char *path, FILE *err)
 	int fd;
 
 	if (strlen(path) >= sizeof(address.sun_path)) {
-		fprintf(err, "%s: ERROR: the control socket's path is too long: %s\n", program, path);
+		fprintf(err, "%s: ERROR: the control socket's path is too long: %s\n", program,
+			path);
 		return -1;
 	}
 	strcpy(address.sun_path, path);
@@ -94,8 +96,8 @@ static int connect_to(const char *program, const char *path, FILE *err)
 	if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
 		return fd;
 	if (errno == ENOENT)
-		fprintf(err, "%s: ERROR: Pluto is not running (no \"%s\"): %s (errno %d)\n", program,
-			path, strerror(errno), errno);
+		fprintf(err, "%s: ERROR: Pluto is not running (no \"%s\"): %s (errno %d)\n",
+			program, path, strerror(errno), errno);
 	else
 		fprintf(err, "%s: ERROR: connect(pluto_ctl) failed: %s (errno %d)\n", program,
 			strerror(errno), errno);
@@ -149,7 +151,8 @@ static int receive(const char *program, int fd, FILE *out, FILE *err)
 	return reader.status;
 }
 
-int control_talk(const char *program, const char *path, const struct control_request *request, FILE *out, FILE *err)
+int control_talk(const char *program, const char *path, const struct control_request *request,
+	FILE *out, FILE *err)
 {
 	size_t len;
 	uint8_t *message = control_request_encode(request, &len);
@@ -166,7 +169,8 @@ int control_talk(const char *program, const char *path, const struct control_req
 	}
 	/* A refusal closes early: its reason is still to be read. */
 	if (!send_all(fd, message, len) && errno != EPIPE) {
-		fprintf(err, "%s: ERROR: writing to pluto: %s (errno %d)\n", program, strerror(errno), errno);
+		fprintf(err, "%s: ERROR: writing to pluto: %s (errno %d)\n", program,
+			strerror(errno), errno);
 		status = CONTROL_EXIT_PROBLEM;
 	} else {
 		status = receive(program, fd, out, err);

@@ -1,5 +1,5 @@
-/* A request over pluto's control socket, and its answer: lines "NNN text", of which the text is printed and the number
- * decides the exit status. */
+/* A request over pluto's control socket, and its answer: lines "NNN text", of which the text is
+ * printed and the number decides the exit status. */
 #ifndef WHACK_CONTROL_CLIENT_H
 #define WHACK_CONTROL_CLIENT_H
 
@@ -9,9 +9,11 @@
 
 #define CONTROL_EXIT_PROBLEM 33
 
-/* Blocks until pluto closes. Returns the exit status: the first code of 20..99 that was seen, else 0;
- * CONTROL_EXIT_PROBLEM when pluto cannot be reached (`program` then begins the line written to `err`). */
-int control_talk(const char *program, const char *path, const struct control_request *request, FILE *out, FILE *err);
+/* Blocks until pluto closes. Returns the exit status: the first code of 20..99 that was seen, else
+ * 0; CONTROL_EXIT_PROBLEM when pluto cannot be reached (`program` then begins the line written to
+ * `err`). */
+int control_talk(const char *program, const char *path, const struct control_request *request,
+	FILE *out, FILE *err);
 
 /* The answer's line reader, which takes bytes as they come. */
 struct answer_reader {

@@ -72,8 +72,8 @@ bool control_path_of_rundir(const char *rundir, char *out, size_t size)
 static bool same_meaning(const struct whack_option *a, const struct whack_option *b)
 {
 	return a->kind == b->kind && a->value == b->value && a->key && b->key &&
-		strcmp(a->key, b->key) == 0 &&
-		(a->fixed == b->fixed || (a->fixed && b->fixed && strcmp(a->fixed, b->fixed) == 0));
+	       strcmp(a->key, b->key) == 0 &&
+	       (a->fixed == b->fixed || (a->fixed && b->fixed && strcmp(a->fixed, b->fixed) == 0));
 }
 
 static void say_candidates(const struct parse *p, const char *text, size_t len)
@@ -85,8 +85,8 @@ static void say_candidates(const struct parse *p, const char *text, size_t len)
 }
 
 /* By its name or an abbreviation that can mean one thing only. */
-static int find_option(const struct parse *p, const char *text, size_t len,
-	const struct whack_option **out)
+static int find_option(
+	const struct parse *p, const char *text, size_t len, const struct whack_option **out)
 {
 	const struct whack_option *found = NULL;
 	bool ambiguous = false;
@@ -110,8 +110,9 @@ static int find_option(const struct parse *p, const char *text, size_t len,
 	if (len == 0 || !found)
 		return usage(p, "unrecognized option '--%.*s'", (int)len, text);
 	if (ambiguous) {
-		fprintf(p->err, "ipsec whack: option '--%.*s' is ambiguous; possibilities:",
-			(int)len, text);
+		fprintf(p->err,
+			"ipsec whack: option '--%.*s' is ambiguous; possibilities:", (int)len,
+			text);
 		say_candidates(p, text, len);
 		fputs("\nFor usage information: ipsec whack --help\n", p->err);
 		return WHACK_EXIT_USAGE;
@@ -138,14 +139,14 @@ static bool has_word(const char *words, const char *value)
 	return false;
 }
 
-static int set(struct parse *p, struct keyvalues *kv, const struct whack_option *o,
-	const char *key, const char *value)
+static int set(struct parse *p, struct keyvalues *kv, const struct whack_option *o, const char *key,
+	const char *value)
 {
 	if (keyvalues_set(kv, key, value))
 		return 0;
 	if (errno == EEXIST)
-		return problem(p, "option '--%s' contradicts an option given before (%s=%s)", o->name,
-			key, keyvalues_get(kv, key));
+		return problem(p, "option '--%s' contradicts an option given before (%s=%s)",
+			o->name, key, keyvalues_get(kv, key));
 	return out_of_memory(p);
 }
 
@@ -183,9 +184,10 @@ static int set_local(struct parse *p, const struct whack_option *o, const char *
 		call->name = value;
 	} else if (strcmp(o->key, "rundir") == 0) {
 		if (!control_path_of_rundir(value, call->ctlsocket, sizeof(call->ctlsocket)))
-			return problem(p, "option '--%s': the path is too long: %s", o->name, value);
+			return problem(
+				p, "option '--%s': the path is too long: %s", o->name, value);
 	} else if ((size_t)snprintf(call->ctlsocket, sizeof(call->ctlsocket), "%s", value) >=
-		sizeof(call->ctlsocket)) {
+		   sizeof(call->ctlsocket)) {
 		return problem(p, "option '--%s': the path is too long: %s", o->name, value);
 	}
 	return 0;
@@ -196,8 +198,8 @@ static int set_command(struct parse *p, const struct whack_option *o, const char
 	struct control_request *request = &p->call->request;
 
 	if (p->command_option)
-		return problem(p, "conflicing command options '--%s' and '--%s'",
-			p->command_option, o->name);
+		return problem(p, "conflicing command options '--%s' and '--%s'", p->command_option,
+			o->name);
 	p->command_option = o->name;
 	request->command = strdup(o->key);
 	if (!request->command)
@@ -227,8 +229,9 @@ static int apply(struct parse *p, const struct whack_option *o, const char *give
 		fprintf(p->err, "ipsec whack: warning: option \"--%s\" was replaced by \"--%s\"\n",
 			o->name, o->replaced_by);
 	if (o->built && !has_word(o->built, *value ? value : "%disabled"))
-		return problem(p, given ? "option '--%s' with value '%s' is not implemented yet"
-					: "option '--%s' is not implemented yet",
+		return problem(p,
+			given ? "option '--%s' with value '%s' is not implemented yet"
+			      : "option '--%s' is not implemented yet",
 			o->name, value);
 	switch (o->kind) {
 	case OPTION_LOCAL:
@@ -253,7 +256,8 @@ static int apply(struct parse *p, const struct whack_option *o, const char *give
 		fprintf(p->err, "ipsec whack: warning: option \"--%s\" is ignored\n", o->name);
 		return 0;
 	case OPTION_GONE:
-		return problem(p, "option '--%s' is of an older release and is not supported", o->name);
+		return problem(
+			p, "option '--%s' is of an older release and is not supported", o->name);
 	case OPTION_NOT_YET:
 		return problem(p, "option '--%s' is not implemented yet", o->name);
 	}
@@ -265,7 +269,7 @@ static int once(struct parse *p, const struct whack_option *o)
 {
 	unsigned char *seen = &p->seen[o->kind == OPTION_END && p->right][o - whack_options];
 	bool repeatable = o->kind == OPTION_LOCAL && o->value == VALUE_REQUIRED &&
-		strcmp(o->key, "name") != 0;
+			  strcmp(o->key, "name") != 0;
 
 	if (*seen && !repeatable)
 		return problem(p, "duplicated flag '--%s'", o->name);
@@ -309,7 +313,8 @@ static int check_connection(struct parse *p)
 	bool replace = request->command && strcmp(request->command, "delete") == 0;
 
 	if (request->command && !replace)
-		return problem(p, "conflicing command options '--%s' and '--to'", p->command_option);
+		return problem(
+			p, "conflicing command options '--%s' and '--to'", p->command_option);
 	if (!p->right)
 		return problem(p, "connection description option, but no --to");
 	if (!keyvalues_get(&request->connection, "left") ||
@@ -334,7 +339,7 @@ static int finish(struct parse *p)
 		return 0;
 	if (!p->connection && !request->command)
 		return problem(p, request->arguments.count ? "no command is given"
-							  : "nothing to do: see --help");
+							   : "nothing to do: see --help");
 	command = whack_command_by_name(p->connection ? "add" : request->command);
 	if (!command)
 		return problem(p, "option '--%s' is not implemented yet", p->command_option);
@@ -395,7 +400,8 @@ void whack_usage(FILE *out)
 	static const char *const heads[] = {[OPTION_LOCAL] = "All forms:",
 		[OPTION_COMMAND] = "Commands:",
 		[OPTION_ARGUMENT] = "Of commands:",
-		[OPTION_TO] = "A connection is described by --name NAME (left end) --to (right end) (connection):",
+		[OPTION_TO] = "A connection is described by --name NAME (left end) --to (right "
+			      "end) (connection):",
 		[OPTION_END] = "Each end:",
 		[OPTION_CONN] = "The connection:",
 		[OPTION_IGNORED] = "Accepted and ignored:",
@@ -413,10 +419,10 @@ void whack_usage(FILE *out)
 			if (o->kind != kind)
 				continue;
 			fprintf(out, "\t--%s%s%s%s\n", o->name,
-				o->kind == OPTION_NOT_YET             ? ""
-					: o->value == VALUE_REQUIRED ? " VALUE"
-					: o->value == VALUE_OPTIONAL ? "[=VALUE]"
-								     : "",
+				o->kind == OPTION_NOT_YET    ? ""
+				: o->value == VALUE_REQUIRED ? " VALUE"
+				: o->value == VALUE_OPTIONAL ? "[=VALUE]"
+							     : "",
 				o->built ? "   (so far only: " : "", o->built ? o->built : "");
 			if (o->built)
 				fputs("", out);

@@ -11,12 +11,13 @@
 
 struct whack_call {
 	struct control_request request;
-	const char *name, *label;   /* of the argument vector, or NULL */
-	char ctlsocket[108];        /* sun_path */
+	const char *name, *label; /* of the argument vector, or NULL */
+	char ctlsocket[108];      /* sun_path */
 	bool help, version;
 };
 
-/* 0, or whack's exit status after the reason was written to `err`. The call is released by the caller in any case. */
+/* 0, or whack's exit status after the reason was written to `err`. The call is released by the
+ * caller in any case. */
 int whack_parse(struct whack_call *call, int argc, char *const argv[], FILE *err);
 void whack_call_release(struct whack_call *call);
 

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-/* clang-format off: one option a line */
+/* One option a line. */
+/* clang-format off */
 #define LOCAL(n, v, k)           {n, OPTION_LOCAL, v, k}
 #define COMMAND(n, k)            {n, OPTION_COMMAND, VALUE_NONE, k}
 #define COMMAND_VALUE(n, k)      {n, OPTION_COMMAND, VALUE_REQUIRED, k}
@@ -114,7 +115,8 @@ const struct whack_option whack_options[] = {
 	NOT_YET_VALUE("oppohere"), NOT_YET_VALUE("oppothere"), NOT_YET_VALUE("oppoproto"),
 	NOT_YET_VALUE("opposport"), NOT_YET_VALUE("oppodport"), NOT_YET_VALUE("oppolabel"),
 	NOT_YET_VALUE("opporeqid"),
-	NOT_YET_VALUE("debug"), NOT_YET_VALUE("no-debug"), NOT_YET("debug-none"), NOT_YET("debug-all"),
+	NOT_YET_VALUE("debug"), NOT_YET_VALUE("no-debug"), NOT_YET("debug-none"),
+	NOT_YET("debug-all"),
 	NOT_YET_VALUE("impair"), NOT_YET_VALUE("no-impair"), NOT_YET_VALUE("magic"),
 	NOT_YET_VALUE("optionsfrom"),
 
@@ -139,9 +141,12 @@ const struct whack_option whack_options[] = {
 	END_YN_ONLY("modecfgclient", "modecfgclient", "no"),
 	END_YN_ONLY("modeconfigclient", "modecfgclient", "no"),
 	END_YN_ONLY("cat", "cat", "no"),
-	NOT_YET_VALUE("cert"), NOT_YET_VALUE("ckaid"), NOT_YET_VALUE("ca"), NOT_YET_VALUE("sendcert"),
-	NOT_YET_VALUE("certtype"), NOT_YET("dnskeyondemand"), NOT_YET_VALUE("sourceip"), NOT_YET_VALUE("srcip"),
-	NOT_YET_VALUE("interface-ip"), NOT_YET_VALUE("interfaceip"), NOT_YET_VALUE("vti"), NOT_YET_VALUE("vtiip"),
+	NOT_YET_VALUE("cert"), NOT_YET_VALUE("ckaid"), NOT_YET_VALUE("ca"),
+	NOT_YET_VALUE("sendcert"),
+	NOT_YET_VALUE("certtype"), NOT_YET("dnskeyondemand"), NOT_YET_VALUE("sourceip"),
+	NOT_YET_VALUE("srcip"),
+	NOT_YET_VALUE("interface-ip"), NOT_YET_VALUE("interfaceip"), NOT_YET_VALUE("vti"),
+	NOT_YET_VALUE("vtiip"),
 	NOT_YET_VALUE("addresspool"), NOT_YET_VALUE("username"), NOT_YET_VALUE("xauthuser"),
 	NOT_YET_VALUE("xauthname"), NOT_YET_VALUE("xauthpass"),
 	IGNORED("groups"),
@@ -213,7 +218,8 @@ const struct whack_option whack_options[] = {
 	CONN_YN_ONLY("iptfs", "iptfs", "no"),
 	CONN_YN_ONLY("iptfs-fragmentation", "iptfs-fragmentation", "yes"),
 	CONN_ONLY("tfc", "tfc", "0"),
-	NOT_YET_VALUE("mtu"), NOT_YET_VALUE("metric"), NOT_YET_VALUE("conn-mark"), NOT_YET_VALUE("conn-mark-in"),
+	NOT_YET_VALUE("mtu"), NOT_YET_VALUE("metric"), NOT_YET_VALUE("conn-mark"),
+	NOT_YET_VALUE("conn-mark-in"),
 	NOT_YET_VALUE("conn-mark-out"), NOT_YET_VALUE("vti-interface"), NOT_YET_VALUE("vti-iface"),
 	NOT_YET_VALUE("iptfs-packet-size"), NOT_YET_VALUE("iptfs-max-queue-size"),
 	NOT_YET_VALUE("iptfs-init-delay"), NOT_YET_VALUE("iptfs-drop-time"),
@@ -280,24 +286,31 @@ const struct whack_option whack_options[] = {
 	CONN_ONLY("ikev1_natt", "nat-ikev1-method", "both"),
 	CONN_ONLY("accept-redirect", "accept-redirect", "no"),
 	CONN_ONLY("remote-peer-type", "remote-peer-type", "ietf"),
-	NOT_YET_VALUE("send-redirect"), NOT_YET_VALUE("redirect-to"), NOT_YET_VALUE("accept-redirect-to"),
+	NOT_YET_VALUE("send-redirect"), NOT_YET_VALUE("redirect-to"),
+	NOT_YET_VALUE("accept-redirect-to"),
 	NOT_YET("dont-share-lease"), NOT_YET("allow-cert-without-san-id"), NOT_YET_VALUE("sendca"),
 	NOT_YET_VALUE("xauthby"), NOT_YET_VALUE("xauthfail"), NOT_YET_VALUE("modecfgdns"),
 	NOT_YET_VALUE("modecfgdomains"), NOT_YET_VALUE("modecfgbanner"),
 
 	/* what older releases had */
 	GONE_VALUE("pfsgroup"), GONE("initiateontraffic"), GONE("rereadcrls"), GONE("no-ikepad"),
-	GONE("ikev2-pam-authorize"), GONE_VALUE("whackrecord"), GONE("whackstoprecord"), GONE_VALUE("myid"),
-	GONE("listaacerts"), GONE("listacerts"), GONE("listgroups"), GONE("listocsp"), GONE("listocspcerts"),
+	GONE("ikev2-pam-authorize"), GONE_VALUE("whackrecord"), GONE("whackstoprecord"),
+	GONE_VALUE("myid"),
+	GONE("listaacerts"), GONE("listacerts"), GONE("listgroups"), GONE("listocsp"),
+	GONE("listocspcerts"),
 	GONE("rereadaacerts"), GONE("rereadacerts"), GONE("rereadcacerts"), GONE("rereadocspcerts"),
 	GONE("disablearrivalcheck"), GONE_VALUE("clientwithin"), GONE_VALUE("modecfgdns1"),
 	GONE_VALUE("modecfgdns2"), GONE_VALUE("modecfgwins1"), GONE_VALUE("modecfgwins2"),
 	GONE("debug-raw"), GONE("debug-crypt"), GONE("debug-parsing"), GONE("debug-emitting"),
-	GONE("debug-control"), GONE("debug-controlmore"), GONE("debug-lifecycle"), GONE("debug-klips"),
-	GONE("debug-pfkey"), GONE("debug-nat-t"), GONE("debug-natt"), GONE("debug-dpd"), GONE("debug-dns"),
+	GONE("debug-control"), GONE("debug-controlmore"), GONE("debug-lifecycle"),
+	GONE("debug-klips"),
+	GONE("debug-pfkey"), GONE("debug-nat-t"), GONE("debug-natt"), GONE("debug-dpd"),
+	GONE("debug-dns"),
 	GONE("debug-oppo"), GONE("debug-oppoinfo"), GONE("debug-whackwatch"), GONE("debug-private"),
-	GONE("impair-delay-adns-key-answer"), GONE("impair-delay-adns-txt-answer"), GONE("impair-bust-mi2"),
-	GONE("impair-bust-mr2"), GONE("impair-sa-fail"), GONE("impair-die-oninfo"), GONE("impair-jacob-two-two"),
+	GONE("impair-delay-adns-key-answer"), GONE("impair-delay-adns-txt-answer"),
+	GONE("impair-bust-mi2"),
+	GONE("impair-bust-mr2"), GONE("impair-sa-fail"), GONE("impair-die-oninfo"),
+	GONE("impair-jacob-two-two"),
 };
 const size_t whack_option_count = sizeof(whack_options) / sizeof(whack_options[0]);
 

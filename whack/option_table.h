@@ -1,26 +1,27 @@
-/* whack's command line as a table: what each option is called, whether it takes a value, and what it says in a
- * request. Constant data. */
+/* whack's command line as a table: what each option is called, whether it takes a value, and what
+ * it says in a request. Constant data. */
 #ifndef WHACK_OPTION_TABLE_H
 #define WHACK_OPTION_TABLE_H
 
 #include <stddef.h>
 
 enum option_kind {
-	OPTION_LOCAL,    /* for whack itself; `key` is what it sets */
-	OPTION_COMMAND,  /* `key` is the command; a value, fixed or given, is its argument "value" */
+	OPTION_LOCAL,   /* for whack itself; `key` is what it sets */
+	OPTION_COMMAND, /* `key` is the command; a value, fixed or given, is its argument "value" */
 	OPTION_ARGUMENT, /* `key` is an argument of the command */
 	OPTION_TO,
-	OPTION_END,      /* of the left end before --to, of the right one behind it: `key` without left/right */
-	OPTION_CONN,     /* `key` is a keyword of the connection */
-	OPTION_IGNORED,  /* said to be without effect */
-	OPTION_GONE,     /* older releases had it */
-	OPTION_NOT_YET,  /* known, and not built */
+	OPTION_END,     /* of the left end before --to, of the right one behind it: `key` without
+			   left/right */
+	OPTION_CONN,    /* `key` is a keyword of the connection */
+	OPTION_IGNORED, /* said to be without effect */
+	OPTION_GONE,    /* older releases had it */
+	OPTION_NOT_YET, /* known, and not built */
 };
 
 enum option_value {
-	VALUE_NONE,      /* a flag: says `fixed` */
+	VALUE_NONE, /* a flag: says `fixed` */
 	VALUE_REQUIRED,
-	VALUE_OPTIONAL,  /* without one it says `fixed` */
+	VALUE_OPTIONAL, /* without one it says `fixed` */
 };
 
 struct whack_option {

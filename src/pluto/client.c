@@ -102,7 +102,8 @@ static bool make_room(struct pluto *p)
 			worst = c;
 	if (!worst || pluto_now_ms() - worst->since_ms < CLIENT_STUCK_MS)
 		return false;
-	log_line(LOG_LINE_WARNING, "control socket: a client that does not read its answer makes room");
+	log_line(LOG_LINE_WARNING,
+		"control socket: a client that does not read its answer makes room");
 	client_close(worst);
 	return p->clients.count < CLIENTS_MAX;
 }
@@ -145,7 +146,8 @@ void client_accept(struct pluto *p, int fd)
 	struct client *c;
 
 	if (!control_socket_may(p->options.control_socket, fd)) {
-		refuse(fd, "056 permission denied: only root and the group of the control socket may\n");
+		refuse(fd, "056 permission denied: only root and the group of the control socket "
+			   "may\n");
 		return;
 	}
 	if (p->clients.count >= CLIENTS_MAX && !make_room(p)) {
@@ -279,7 +281,8 @@ static bool client_send(struct client *c)
 
 static void want_events(struct client *c)
 {
-	uint32_t events = (c->state == CLIENT_READING ? EPOLLIN : 0u) | (c->out_len ? EPOLLOUT : 0u);
+	uint32_t events =
+		(c->state == CLIENT_READING ? EPOLLIN : 0u) | (c->out_len ? EPOLLOUT : 0u);
 
 	if (events == c->events)
 		return;
@@ -384,7 +387,8 @@ static void request_complete(struct client *c)
 	char error[256];
 
 	c->state = CLIENT_WORKING;
-	if (!control_request_decode(bytes_of(c->in, c->in_len), &c->request, error, sizeof(error))) {
+	if (!control_request_decode(
+		    bytes_of(c->in, c->in_len), &c->request, error, sizeof(error))) {
 		request_bad(c, error);
 		return;
 	}

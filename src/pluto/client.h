@@ -1,5 +1,5 @@
-/* A client of the control socket: its request comes in, lines go out, and nothing that it does or fails to do holds up
- * anybody. Control thread only. */
+/* A client of the control socket: its request comes in, lines go out, and nothing that it does or
+ * fails to do holds up anybody. Control thread only. */
 #ifndef PLUTO_CLIENT_H
 #define PLUTO_CLIENT_H
 
@@ -11,8 +11,9 @@ struct pluto;
 struct report;
 struct client;
 
-/* How many are served at once; when all places are taken, one that has not read its answer for CLIENT_STUCK_MS makes room. */
-#define CLIENTS_MAX 256
+/* How many are served at once; when all places are taken, one that has not read its answer for
+ * CLIENT_STUCK_MS makes room. */
+#define CLIENTS_MAX     256
 #define CLIENT_STUCK_MS 30000
 /* A whole request must have come by then. */
 #define CLIENT_REQUEST_MS 10000
@@ -25,22 +26,22 @@ enum client_state { CLIENT_READING, CLIENT_WORKING, CLIENT_ENDING, CLIENT_GONE }
 
 struct client {
 	struct client *next, **link;
-	struct table_node node;     /* by watcher */
+	struct table_node node; /* by watcher */
 	struct pluto *pluto;
-	ike_watcher watcher;        /* never used again */
+	ike_watcher watcher; /* never used again */
 	int fd;
 	enum client_state state;
-	uint32_t events;            /* asked of epoll */
+	uint32_t events; /* asked of epoll */
 	uint8_t *in;
-	size_t in_len, in_need;     /* in_need 0: the length is not known yet */
+	size_t in_len, in_need; /* in_need 0: the length is not known yet */
 	char *out;
 	size_t out_start, out_len, out_room;
-	bool in_line;               /* report text stopped within a line */
-	bool broken;                /* memory was out in the middle of a report */
-	uint64_t lost;              /* lines */
-	uint64_t since_ms;          /* of the last progress */
-	unsigned pending;           /* answers that the shards owe */
-	struct report *report;      /* or NULL; owned */
+	bool in_line;          /* report text stopped within a line */
+	bool broken;           /* memory was out in the middle of a report */
+	uint64_t lost;         /* lines */
+	uint64_t since_ms;     /* of the last progress */
+	unsigned pending;      /* answers that the shards owe */
+	struct report *report; /* or NULL; owned */
 	struct control_request request;
 };
 
@@ -64,7 +65,8 @@ void client_accept(struct pluto *p, int fd);
 void client_event(struct client *client, uint32_t events);
 /* Sends what waits and lets reports go on: for all, once a turn of the loop. */
 void clients_flush(struct pluto *p);
-/* Ends those that keep us waiting for their request; returns when to look again, UINT64_MAX: never. */
+/* Ends those that keep us waiting for their request; returns when to look again, UINT64_MAX: never.
+ */
 uint64_t clients_expire(struct pluto *p);
 
 /* An answer line; no newline in it. */
@@ -76,7 +78,8 @@ void client_report_text(struct client *client, const char *text, size_t len);
 /* The shards will answer once more for this client; or have answered. */
 void client_expects(struct client *client);
 void client_answered(struct client *client);
-/* The command is done when nothing is pending: afterwards the connection is closed as soon as all is sent. */
+/* The command is done when nothing is pending: afterwards the connection is closed as soon as all
+ * is sent. */
 void client_settle(struct client *client);
 /* The report has ended or was called off: forget it. The client may be gone afterwards. */
 void client_report_over(struct client *client);

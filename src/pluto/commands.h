@@ -13,7 +13,7 @@ void command_shard_done(struct pluto *p, struct client *client, const struct sha
 typedef void command_handler(struct pluto *p, struct client *client);
 
 /* By the file that has them. */
-command_handler command_add, command_delete;                              /* connection_commands.c */
+command_handler command_add, command_delete; /* connection_commands.c */
 command_handler command_initiate, command_terminate, command_deletestate; /* sa_commands.c */
 command_handler command_listen, command_unlisten, command_rereadsecrets, command_ddos_mode,
 	command_clearstats, command_shutdown, command_listpsks; /* daemon_commands.c */

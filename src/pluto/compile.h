@@ -8,9 +8,9 @@
 
 /* What the description says of one end, before it is put together. */
 struct end_text {
-	const char *side;      /* "left", "right" */
+	const char *side; /* "left", "right" */
 	const char *host, *id, *subnet, *protoport, *auth, *nexthop, *ikeport;
-	bool any;              /* %any */
+	bool any; /* %any */
 };
 
 struct compile {
@@ -26,8 +26,10 @@ struct compile {
 };
 
 /* Always false. */
-bool compile_fail(struct compile *cc, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void compile_warn(struct compile *cc, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool compile_fail(struct compile *cc, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void compile_warn(struct compile *cc, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* keyword.c: takes note of one parameter. */
 bool compile_parameter(struct compile *cc, const char *key, const char *value);

@@ -21,7 +21,7 @@ static bool source_towards(const struct ip_address *remote, struct ip_address *o
 
 	len = sizeof(sa);
 	ok = ok && getsockname(fd, (struct sockaddr *)&sa, &len) == 0 &&
-		ip_from_sockaddr((const struct sockaddr *)&sa, len, &from);
+	     ip_from_sockaddr((const struct sockaddr *)&sa, len, &from);
 	if (fd >= 0)
 		close(fd);
 	if (ok)
@@ -42,8 +42,9 @@ static bool compile_host(struct compile *cc, struct end_text *t, struct connecti
 	if (t->host[0] == '%')
 		return compile_fail(cc, "%s=%s is not implemented yet", t->side, t->host);
 	if (!ip_parse(t->host, &e->host))
-		return compile_fail(cc, "%s=%s is not an IP address (host names are not implemented yet)",
-			t->side, t->host);
+		return compile_fail(cc,
+			"%s=%s is not an IP address (host names are not implemented yet)", t->side,
+			t->host);
 	if (ip_is_any(&e->host)) { /* the obsolete spelling */
 		memset(&e->host, 0, sizeof(e->host));
 		t->any = true;
@@ -59,10 +60,11 @@ static bool resolve_default_route(struct compile *cc, struct end_text *t, struct
 	if (t->any || !ip_is_unset(&e->host))
 		return true;
 	if (ip_is_unset(&other->host))
-		return compile_fail(cc, "%s=%%defaultroute needs the address of the other end", t->side);
+		return compile_fail(
+			cc, "%s=%%defaultroute needs the address of the other end", t->side);
 	return source_towards(&other->host, &e->host) ||
-		compile_fail(cc, "%s=%%defaultroute: there is no route to %s", t->side,
-			ip_text(&other->host, ip));
+	       compile_fail(cc, "%s=%%defaultroute: there is no route to %s", t->side,
+		       ip_text(&other->host, ip));
 }
 
 static bool compile_hosts(struct compile *cc)
@@ -77,8 +79,8 @@ static bool compile_hosts(struct compile *cc)
 	if (t[0].any && t[1].any)
 		return compile_fail(cc, "left=%%any and right=%%any: one end must have an address");
 	if (!t[0].any && !t[1].any && left->host.family != right->host.family)
-		return compile_fail(cc, "left=%s and right=%s are not of one address family", t[0].host,
-			t[1].host);
+		return compile_fail(cc, "left=%s and right=%s are not of one address family",
+			t[0].host, t[1].host);
 	for (unsigned i = 0; i < 2; i++) {
 		const struct connection_end *e = i ? right : left;
 
@@ -108,7 +110,8 @@ static bool compile_nexthop(struct compile *cc, const struct end_text *t, struct
 	if (!ip_parse(t->nexthop, &e->nexthop))
 		return compile_fail(cc, "%snexthop=%s is not an IP address", t->side, t->nexthop);
 	if (!ip_is_any(&e->nexthop))
-		compile_warn(cc, "%snexthop=%s has no effect: the host's routes are used", t->side, t->nexthop);
+		compile_warn(cc, "%snexthop=%s has no effect: the host's routes are used", t->side,
+			t->nexthop);
 	return true;
 }
 
@@ -148,8 +151,8 @@ static bool compile_auth(struct compile *cc, const struct end_text *t, struct co
 	}
 	if (cc->authby)
 		return parse_auth(cc, "authby", cc->authby, &e->auth);
-	return compile_fail(cc,
-		"authby=rsasig,ecdsa (the default) is not implemented yet: say authby=secret");
+	return compile_fail(
+		cc, "authby=rsasig,ecdsa (the default) is not implemented yet: say authby=secret");
 }
 
 /* ---- selectors ---------------------------------------------------------------- */
@@ -216,7 +219,8 @@ static bool add_selector(struct compile *cc, const struct end_text *t, struct co
 	struct traffic_selector *more;
 
 	if (e->selector_count == IPSEC_SELECTORS_MAX)
-		return compile_fail(cc, "%ssubnet= has more than %d selectors", t->side, IPSEC_SELECTORS_MAX);
+		return compile_fail(
+			cc, "%ssubnet= has more than %d selectors", t->side, IPSEC_SELECTORS_MAX);
 	more = reallocarray(e->selectors, e->selector_count + 1, sizeof(*more));
 	if (!more)
 		return compile_fail(cc, "out of memory");
@@ -225,7 +229,8 @@ static bool add_selector(struct compile *cc, const struct end_text *t, struct co
 	return true;
 }
 
-static bool add_subnet(struct compile *cc, const struct end_text *t, struct connection_end *e, const char *text)
+static bool add_subnet(
+	struct compile *cc, const struct end_text *t, struct connection_end *e, const char *text)
 {
 	struct traffic_selector ts;
 
@@ -238,10 +243,12 @@ static bool add_subnet(struct compile *cc, const struct end_text *t, struct conn
 			cc->client_family == AF_INET ? "IPv4" : "IPv6");
 	if (t->protoport) {
 		if (ts.protocol)
-			return compile_fail(cc, "%ssubnet=%s names a protocol, and %sprotoport= does too",
-				t->side, text, t->side);
+			return compile_fail(cc,
+				"%ssubnet=%s names a protocol, and %sprotoport= does too", t->side,
+				text, t->side);
 		if (!parse_protoport(t->protoport, &ts))
-			return compile_fail(cc, "%sprotoport=%s is not PROTOCOL/PORT", t->side, t->protoport);
+			return compile_fail(
+				cc, "%sprotoport=%s is not PROTOCOL/PORT", t->side, t->protoport);
 	}
 	return add_selector(cc, t, e, &ts);
 }
@@ -253,13 +260,16 @@ static bool add_host(struct compile *cc, const struct end_text *t, struct connec
 	struct traffic_selector ts = traffic_selector_of_range(&host);
 
 	if (t->any)
-		return compile_fail(cc, "%sprotoport= with %s=%%any is not implemented yet", t->side, t->side);
+		return compile_fail(
+			cc, "%sprotoport= with %s=%%any is not implemented yet", t->side, t->side);
 	if (!parse_protoport(t->protoport, &ts))
-		return compile_fail(cc, "%sprotoport=%s is not PROTOCOL/PORT", t->side, t->protoport);
+		return compile_fail(
+			cc, "%sprotoport=%s is not PROTOCOL/PORT", t->side, t->protoport);
 	return add_selector(cc, t, e, &ts);
 }
 
-static bool compile_selectors(struct compile *cc, const struct end_text *t, struct connection_end *e)
+static bool compile_selectors(
+	struct compile *cc, const struct end_text *t, struct connection_end *e)
 {
 	char *copy, *rest, *word;
 	bool ok = true;
@@ -313,13 +323,14 @@ static bool check_selectors(struct compile *cc)
 	const struct connection *c = cc->c;
 
 	if (!families_meet(&c->local, &c->remote) || !families_meet(&c->remote, &c->local))
-		return compile_fail(cc, "leftsubnet= and rightsubnet= are not of one address family");
+		return compile_fail(
+			cc, "leftsubnet= and rightsubnet= are not of one address family");
 	if (c->mode != IPSEC_TRANSPORT)
 		return true;
 	for (unsigned i = 0; i < 2; i++)
 		if (!is_host_only(i ? &c->remote : &c->local))
-			return compile_fail(cc, "type=transport does not go with %ssubnet=%s", cc->ends[i].side,
-				cc->ends[i].subnet);
+			return compile_fail(cc, "type=transport does not go with %ssubnet=%s",
+				cc->ends[i].side, cc->ends[i].subnet);
 	return true;
 }
 
@@ -330,7 +341,7 @@ static bool check_distinct(struct compile *cc)
 	if (cc->ends[0].any || cc->ends[1].any || !ip_equal(&left->host, &right->host))
 		return true;
 	return left->ike_port != right->ike_port ||
-		compile_fail(cc, "left= and right= are the same address, %s", cc->ends[0].host);
+	       compile_fail(cc, "left= and right= are the same address, %s", cc->ends[0].host);
 }
 
 bool compile_ends(struct compile *cc)
@@ -341,8 +352,9 @@ bool compile_ends(struct compile *cc)
 		const struct end_text *t = &cc->ends[i];
 		struct connection_end *e = i ? &cc->c->remote : &cc->c->local;
 
-		if (!compile_port(cc, t, e) || !compile_nexthop(cc, t, e) || !compile_identity(cc, t, e) ||
-			!compile_auth(cc, t, e) || !compile_selectors(cc, t, e))
+		if (!compile_port(cc, t, e) || !compile_nexthop(cc, t, e) ||
+			!compile_identity(cc, t, e) || !compile_auth(cc, t, e) ||
+			!compile_selectors(cc, t, e))
 			return false;
 	}
 	return check_distinct(cc) && check_selectors(cc);

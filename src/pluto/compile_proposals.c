@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Different ike= and esp= texts that are in use at a time are few; when a daemon has more, the cache begins anew. */
+/* Different ike= and esp= texts that are in use at a time are few; when a daemon has more, the
+ * cache begins anew. */
 #define CACHE_MAX 128
 
 struct cached {
@@ -58,12 +59,14 @@ static void cache_add(struct proposal_cache *cache, const char *key, struct prop
 		return;
 	if (cache->count == CACHE_MAX)
 		cache_empty(cache);
-	cache->items[cache->count++] = (struct cached){.key = copy, .list = proposal_list_ref(list)};
+	cache->items[cache->count++] =
+		(struct cached){.key = copy, .list = proposal_list_ref(list)};
 }
 
 /* ---- what the kernel interface can run ---------------------------------------- */
 
-static bool runs(const struct kernel *kernel, const struct proposal *p, const struct transform *encr, bool esn)
+static bool runs(const struct kernel *kernel, const struct proposal *p,
+	const struct transform *encr, bool esn)
 {
 	bool any_integ = false;
 
@@ -92,15 +95,14 @@ static bool fit_proposal(struct compile *cc, struct proposal *p, unsigned *ciphe
 		const struct algorithm *encr = algorithm_by_id(TRANSFORM_ENCR, t->id);
 		char name[ALGORITHM_TEXT_MAX];
 
-		if (t->type != TRANSFORM_ENCR ||
-			runs(cc->context->kernel, p, t, cc->esn == 1)) {
+		if (t->type != TRANSFORM_ENCR || runs(cc->context->kernel, p, t, cc->esn == 1)) {
 			*ciphers += t->type == TRANSFORM_ENCR;
 			i++;
 			continue;
 		}
 		if (cc->esp)
-			return compile_fail(cc, "esp=%s: the kernel interface \"%s\" cannot run %s", cc->esp,
-				kernel_name(cc->context->kernel),
+			return compile_fail(cc, "esp=%s: the kernel interface \"%s\" cannot run %s",
+				cc->esp, kernel_name(cc->context->kernel),
 				encr ? algorithm_encr_text(encr, t->key_bits, name) : "it");
 		remove_transform(p, i);
 	}
@@ -124,8 +126,10 @@ static bool fit_kernel(struct compile *cc, struct proposal_list *list)
 		kept++;
 	}
 	list->count = (uint16_t)kept;
-	return kept || compile_fail(cc, "the kernel interface \"%s\" can run none of the default ESP algorithms",
-				kernel_name(cc->context->kernel));
+	return kept ||
+	       compile_fail(cc,
+		       "the kernel interface \"%s\" can run none of the default ESP algorithms",
+		       kernel_name(cc->context->kernel));
 }
 
 /* ---- both lists --------------------------------------------------------------- */
@@ -133,8 +137,9 @@ static bool fit_kernel(struct compile *cc, struct proposal_list *list)
 static struct proposal_list *parse(struct compile *cc, bool ike)
 {
 	char reason[256] = "out of memory";
-	struct proposal_list *list = ike ? proposal_parse_ike(cc->ike, reason, sizeof(reason))
-					 : proposal_parse_child(cc->esp, false, cc->esn, reason, sizeof(reason));
+	struct proposal_list *list =
+		ike ? proposal_parse_ike(cc->ike, reason, sizeof(reason))
+		    : proposal_parse_child(cc->esp, false, cc->esn, reason, sizeof(reason));
 	const char *text = ike ? cc->ike : cc->esp;
 
 	if (!list) {
@@ -155,7 +160,8 @@ static struct proposal_list *find_or_parse(struct compile *cc, bool ike)
 	char *key;
 
 	/* No text can be "=": it stands for the defaults. */
-	if (asprintf(&key, "%s %d %s", ike ? "ike" : "esp", ike ? 0 : cc->esn, text ? text : "=") < 0) {
+	if (asprintf(&key, "%s %d %s", ike ? "ike" : "esp", ike ? 0 : cc->esn, text ? text : "=") <
+		0) {
 		compile_fail(cc, "out of memory");
 		return NULL;
 	}
@@ -186,5 +192,5 @@ bool compile_proposals(struct compile *cc)
 		return false;
 	c->child_proposals = find_or_parse(cc, false);
 	return c->child_proposals && keep_text(cc, cc->ike, &c->ike_text) &&
-		keep_text(cc, cc->esp, &c->esp_text);
+	       keep_text(cc, cc->esp, &c->esp_text);
 }

@@ -72,8 +72,9 @@ static void say_added(struct pluto *p, struct client *client, const struct conne
 			connection_unoriented_text(c, &p->ours, why));
 	if (c->oriented && c->local.ike_port && c->local.ike_port != p->options.ike_port)
 		tell(client, RC_OK,
-			"\"%s\": warning: %sikeport=%u has no effect: pluto listens on port %u", c->name,
-			c->local_is_left ? "left" : "right", c->local.ike_port, p->options.ike_port);
+			"\"%s\": warning: %sikeport=%u has no effect: pluto listens on port %u",
+			c->name, c->local_is_left ? "left" : "right", c->local.ike_port,
+			p->options.ike_port);
 }
 
 static void failed(struct client *client, const char *name, const char *why)
@@ -104,7 +105,8 @@ static void add_compiled(struct pluto *p, struct client *client, struct connecti
 		say_added(p, client, c);
 	} else {
 		failed(client, c->name,
-			error == EEXIST ? "its name or an alias is in use by another connection" : strerror(error));
+			error == EEXIST ? "its name or an alias is in use by another connection"
+					: strerror(error));
 	}
 	connection_unref(c);
 }
@@ -113,8 +115,10 @@ void command_add(struct pluto *p, struct client *client)
 {
 	const char *name = command_argument(client, "name");
 	struct naming naming = {.client = client, .name = name};
-	struct compile_context context = {
-		.kernel = p->kernel, .proposals = p->proposals, .warn = say_warning, .arg = &naming};
+	struct compile_context context = {.kernel = p->kernel,
+		.proposals = p->proposals,
+		.warn = say_warning,
+		.arg = &naming};
 	struct connection *old, *c;
 	char error[512];
 

@@ -35,11 +35,12 @@ static bool check_name(struct compile *cc, const char *what, const char *name)
 	size_t len = strlen(name);
 
 	if (len == 0 || len > CONNECTION_NAME_MAX)
-		return compile_fail(cc, "%s must have 1 to %d characters", what, CONNECTION_NAME_MAX);
+		return compile_fail(
+			cc, "%s must have 1 to %d characters", what, CONNECTION_NAME_MAX);
 	for (size_t i = 0; i < len; i++)
 		if (!isgraph((unsigned char)name[i]) || strchr("\"\\'", name[i]))
-			return compile_fail(cc, "%s has a character that is not allowed (0x%02x)", what,
-				(unsigned char)name[i]);
+			return compile_fail(cc, "%s has a character that is not allowed (0x%02x)",
+				what, (unsigned char)name[i]);
 	return true;
 }
 
@@ -80,7 +81,8 @@ static void fit_rekey_margin(struct compile *cc)
 	if (!c->rekey || most < life)
 		return;
 	compile_warn(cc,
-		"rekeymargin=%us with rekeyfuzz=%u%% does not fit into a life of %us: reduced to %us",
+		"rekeymargin=%us with rekeyfuzz=%u%% does not fit into a life of %us: reduced to "
+		"%us",
 		c->rekey_margin_s, c->rekey_fuzz_percent, life, fits);
 	c->rekey_margin_s = fits;
 }
@@ -99,8 +101,11 @@ static bool compile_all(struct compile *cc, const struct keyvalues *description)
 struct connection *connection_compile(const char *name, const struct keyvalues *description,
 	const struct compile_context *context, char *error, size_t error_size)
 {
-	struct compile cc = {.context = context, .error = error, .error_size = error_size,
-		.ends = {{.side = "left"}, {.side = "right"}}, .esn = 2};
+	struct compile cc = {.context = context,
+		.error = error,
+		.error_size = error_size,
+		.ends = {{.side = "left"}, {.side = "right"}},
+		.esn = 2};
 
 	if (!check_name(&cc, "the name", name))
 		return NULL;

@@ -8,15 +8,16 @@
 struct kernel;
 struct proposal_cache;
 
-#define CONNECTION_NAME_MAX 255 /* bytes; of an alias too */
+#define CONNECTION_NAME_MAX    255 /* bytes; of an alias too */
 #define CONNECTION_ALIASES_MAX 64
-#define LIFETIME_MAX_S 86400
+#define LIFETIME_MAX_S         86400
 
 /* Reqids that an operator may name; ours are above. */
 #define REQID_GIVEN_MAX 65535
 
 struct compile_context {
-	/* Proposals that it cannot run are left out of the defaults and refused where they are named. NULL: all are taken. */
+	/* Proposals that it cannot run are left out of the defaults and refused where they are
+	 * named. NULL: all are taken. */
 	const struct kernel *kernel;
 	/* Equal texts share one list. NULL: each connection has its own. */
 	struct proposal_cache *proposals;
@@ -25,8 +26,8 @@ struct compile_context {
 	void *arg;
 };
 
-/* The connection is not oriented: local is left, remote is right. It has no serial, and a reqid only if it was given.
- * NULL with the reason in `error`. */
+/* The connection is not oriented: local is left, remote is right. It has no serial, and a reqid
+ * only if it was given. NULL with the reason in `error`. */
 struct connection *connection_compile(const char *name, const struct keyvalues *description,
 	const struct compile_context *context, char *error, size_t error_size);
 

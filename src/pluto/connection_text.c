@@ -10,10 +10,9 @@
 
 static bool is_host_itself(const struct connection_end *e)
 {
-	return e->selector_count == 0 ||
-		(e->selector_count == 1 && e->selectors[0].protocol == 0 &&
-			ip_equal(&e->selectors[0].range.first, &e->host) &&
-			ip_equal(&e->selectors[0].range.last, &e->host));
+	return e->selector_count == 0 || (e->selector_count == 1 && e->selectors[0].protocol == 0 &&
+						 ip_equal(&e->selectors[0].range.first, &e->host) &&
+						 ip_equal(&e->selectors[0].range.last, &e->host));
 }
 
 static void add_client(struct line *line, const struct connection_end *e)
@@ -31,7 +30,8 @@ static bool id_is_host(const struct connection_end *e)
 
 	if (e->id->kind == ID_ANY)
 		return true;
-	return !ip_is_unset(&e->host) && strcmp(identity_text(e->id, id), ip_text(&e->host, host)) == 0;
+	return !ip_is_unset(&e->host) &&
+	       strcmp(identity_text(e->id, id), ip_text(&e->host, host)) == 0;
 }
 
 static void add_host(struct line *line, const struct connection_end *e)
@@ -72,20 +72,23 @@ static const char *routing(const struct connection_facts *f)
 	return f->sas && f->sas->child ? "routed-tunnel" : "unrouted";
 }
 
-static void add_head(struct line *line, const struct connection *c, const struct connection_facts *f)
+static void add_head(
+	struct line *line, const struct connection *c, const struct connection_facts *f)
 {
 	char host[IP_TEXT_MAX];
 
 	line_add(line, "\"%s\": ", c->name);
 	connection_topology(line, c);
-	line_add(line, "; %s; my_ip=unset; their_ip=unset;\n", c->oriented ? routing(f) : "unoriented");
+	line_add(line, "; %s; my_ip=unset; their_ip=unset;\n",
+		c->oriented ? routing(f) : "unoriented");
 	begin(line, c);
 	if (!c->oriented) {
 		line_add(line, "host: unoriented;\n");
 		return;
 	}
 	line_add(line, "host: oriented; local: %s; ", ip_text(&c->local.host, host));
-	line_add(line, "remote: %s;", ip_is_unset(&c->remote.host) ? "%any" : ip_text(&c->remote.host, host));
+	line_add(line, "remote: %s;",
+		ip_is_unset(&c->remote.host) ? "%any" : ip_text(&c->remote.host, host));
 	if (f->sas && f->sas->ike)
 		line_add(line, " established IKE SA: #%" PRIu64 ";", f->sas->ike);
 	line_add(line, "\n");
@@ -108,11 +111,12 @@ static void add_peers(struct line *line, const struct connection *c)
 	line_add(line, "xauth us:none, xauth them:none, my_username=[any]; their_username=[any]\n");
 	begin(line, c);
 	line_add(line,
-		"our auth:%s, their auth:%s, our autheap:none, their autheap:none, send-supported-auth-methods:no;\n",
+		"our auth:%s, their auth:%s, our autheap:none, their autheap:none, "
+		"send-supported-auth-methods:no;\n",
 		auth_name(c->local.auth), auth_name(c->remote.auth));
 	begin(line, c);
-	line_add(line,
-		"modecfg info: us:none, them:none, modecfg policy:push, dns:unset, domains:unset, cat:unset;\n");
+	line_add(line, "modecfg info: us:none, them:none, modecfg policy:push, dns:unset, "
+		       "domains:unset, cat:unset;\n");
 	begin(line, c);
 	line_add(line, "cisco-split: no; cisco-unity: no; cisco-peer: no; nm-configured: no;\n");
 	begin(line, c);
@@ -134,19 +138,23 @@ static void add_lives(struct line *line, const struct connection *c)
 
 	begin(line, c);
 	line_add(line,
-		"ike_life: %" PRIu32 "s; ipsec_life: %" PRIu32 "s; ipsec_max_bytes: %sB; ipsec_max_packets: %s; replay_window: %" PRIu32
+		"ike_life: %" PRIu32 "s; ipsec_life: %" PRIu32
+		"s; ipsec_max_bytes: %sB; ipsec_max_packets: %s; replay_window: %" PRIu32
 		"; rekey_margin: %" PRIu32 "s; rekey_fuzz: %u%%; clones: no (unset);\n",
 		c->ike_life_s, c->child_life_s, limit_text(c->limits.hard_bytes, bytes),
 		limit_text(c->limits.hard_packets, packets), c->replay_window, c->rekey_margin_s,
 		c->rekey_fuzz_percent);
 	begin(line, c);
-	line_add(line,
-		"iptfs: no; fragmentation: no; packet-size: 0; max-queue-size: 0; drop-time: 0; init-delay: 0; reorder-window: 0;\n");
+	line_add(line, "iptfs: no; fragmentation: no; packet-size: 0; max-queue-size: 0; "
+		       "drop-time: 0; init-delay: 0; reorder-window: 0;\n");
 	begin(line, c);
-	line_add(line, "retransmit-interval: %" PRIu32 "ms; retransmit-timeout: %" PRIu32 "s; iketcp:no; iketcp-port:4500;\n",
+	line_add(line,
+		"retransmit-interval: %" PRIu32 "ms; retransmit-timeout: %" PRIu32
+		"s; iketcp:no; iketcp-port:4500;\n",
 		c->retransmit_interval_ms, c->retransmit_timeout_s);
 	begin(line, c);
-	line_add(line, "initial-contact:%s; fake-strongswan:no; send-vendorid:no; send-no-esp-tfc:no;\n",
+	line_add(line,
+		"initial-contact:%s; fake-strongswan:no; send-vendorid:no; send-no-esp-tfc:no;\n",
 		c->initial_contact ? "yes" : "no");
 }
 
@@ -166,11 +174,14 @@ static void add_policy(struct line *line, const struct connection *c)
 {
 	begin(line, c);
 	line_add(line, "policy: %s+%s+%s+%s%s%s%s%s%s;\n", c->ikev1 ? "IKEv1" : "IKEv2",
-		c->local.auth == AUTH_METHOD_SECRET ? "PSK" : c->local.auth == AUTH_METHOD_NULL ? "AUTH_NULL" : "AUTH_NEVER",
+		c->local.auth == AUTH_METHOD_SECRET ? "PSK"
+		: c->local.auth == AUTH_METHOD_NULL ? "AUTH_NULL"
+						    : "AUTH_NEVER",
 		c->protocol == IPSEC_AH ? "AUTHENTICATE" : "ENCRYPT",
 		c->mode == IPSEC_TUNNEL ? "TUNNEL" : "TRANSPORT", c->pfs ? "+PFS" : "",
 		c->rekey ? "" : "+DONT_REKEY", c->narrowing ? "+IKEV2_ALLOW_NARROWING" : "",
-		offers_esn(c, SN_32BIT) ? "+ESN_NO" : "", offers_esn(c, SN_EXTENDED) ? "+ESN_YES" : "");
+		offers_esn(c, SN_32BIT) ? "+ESN_NO" : "",
+		offers_esn(c, SN_EXTENDED) ? "+ESN_YES" : "");
 	begin(line, c);
 	line_add(line, "v2-auth-hash-policy: none;\n");
 }
@@ -184,18 +195,21 @@ static unsigned prefix_of(const struct connection_end *e)
 	return ip_subnet_of_range(&e->selectors[0].range, &subnet) ? subnet.prefix_len : 0;
 }
 
-static void add_kernel(struct line *line, const struct connection *c, const struct connection_facts *f)
+static void add_kernel(
+	struct line *line, const struct connection *c, const struct connection_facts *f)
 {
 	char priority[16] = "auto";
 
 	if (c->priority)
 		snprintf(priority, sizeof(priority), "%" PRIu32, c->priority);
 	begin(line, c);
-	line_add(line, "conn_prio: %u,%u,0; interface: %s; metric: 0; mtu: unset; sa_prio:%s; sa_tfc:none;\n",
+	line_add(line,
+		"conn_prio: %u,%u,0; interface: %s; metric: 0; mtu: unset; sa_prio:%s; "
+		"sa_tfc:none;\n",
 		prefix_of(&c->local), prefix_of(&c->remote), f->interface, priority);
 	begin(line, c);
-	line_add(line,
-		"nflog-group: unset; mark: unset; vti-iface:unset; vti-routing:no; vti-shared:no; nic-offload:no;\n");
+	line_add(line, "nflog-group: unset; mark: unset; vti-iface:unset; vti-routing:no; "
+		       "vti-shared:no; nic-offload:no;\n");
 }
 
 static void add_identities(struct line *line, const struct connection *c)
@@ -211,7 +225,8 @@ static void add_identities(struct line *line, const struct connection *c)
 	line_add(line, "sendca: none; our sendcert: never; their sendcert: never;\n");
 }
 
-static void add_liveness(struct line *line, const struct connection *c, const struct connection_facts *f)
+static void add_liveness(
+	struct line *line, const struct connection *c, const struct connection_facts *f)
 {
 	static const char *const choice[] = {
 		[CHOICE_NO] = "no", [CHOICE_YES] = "yes", [CHOICE_AUTO] = "auto"};
@@ -227,7 +242,8 @@ static void add_liveness(struct line *line, const struct connection *c, const st
 		line_add(line, "no\n");
 }
 
-static void add_routing(struct line *line, const struct connection *c, const struct connection_facts *f)
+static void add_routing(
+	struct line *line, const struct connection *c, const struct connection_facts *f)
 {
 	const struct sa_entry *sas = f->sas;
 
@@ -255,7 +271,8 @@ static void add_routing(struct line *line, const struct connection *c, const str
 	}
 }
 
-static void add_algorithms(struct line *line, const struct connection *c, const struct connection_facts *f)
+static void add_algorithms(
+	struct line *line, const struct connection *c, const struct connection_facts *f)
 {
 	char text[1024];
 
@@ -280,7 +297,8 @@ static void add_algorithms(struct line *line, const struct connection *c, const 
 	}
 }
 
-void connection_block(struct line *line, const struct connection *c, const struct connection_facts *facts)
+void connection_block(
+	struct line *line, const struct connection *c, const struct connection_facts *facts)
 {
 	add_head(line, c, facts);
 	add_peers(line, c);

@@ -11,14 +11,15 @@ struct sa_entry;
 #define CONNECTION_TEXT_MAX 16384
 
 struct connection_facts {
-	const struct sa_entry *sas;   /* NULL: it has none */
-	const char *interface;        /* of its own address; "" when unknown */
+	const struct sa_entry *sas; /* NULL: it has none */
+	const char *interface;      /* of its own address; "" when unknown */
 	uint32_t keep_alive_s;
 };
 
 /* "10.1.0.0/24===192.0.2.1[@a]...192.0.2.2[@b]===10.2.0.0/24": our end first, or the left one. */
 void connection_topology(struct line *line, const struct connection *c);
 /* The whole block, a line for each group of facts. */
-void connection_block(struct line *line, const struct connection *c, const struct connection_facts *facts);
+void connection_block(
+	struct line *line, const struct connection *c, const struct connection_facts *facts);
 
 #endif

@@ -64,7 +64,8 @@ void connections_orient(struct pluto *p)
 		connection_unref(c);
 	}
 	if (lost)
-		log_line(LOG_LINE_ERROR, "out of memory: %zu connections could not be oriented", lost);
+		log_line(LOG_LINE_ERROR, "out of memory: %zu connections could not be oriented",
+			lost);
 }
 
 void connection_remove(struct pluto *p, struct connection *c, ike_watcher watcher)

@@ -8,14 +8,16 @@
 
 struct pluto;
 
-/* The connection of that name, else all that have it as an alias: a NULL-terminated array of references, to be given back
- * by connections_release. NULL: there is none, or no memory for them. */
+/* The connection of that name, else all that have it as an alias: a NULL-terminated array of
+ * references, to be given back by connections_release. NULL: there is none, or no memory for them.
+ */
 struct connection **connections_by_name(struct pluto *p, const char *name, bool *by_alias);
 void connections_release(struct connection **list);
 
 /* Orients all connections by the addresses that are ours now. */
 void connections_orient(struct pluto *p);
-/* Takes it out of the catalogue and its SAs and policies down; `watcher` is told when that is done (0: nobody). */
+/* Takes it out of the catalogue and its SAs and policies down; `watcher` is told when that is done
+ * (0: nobody). */
 void connection_remove(struct pluto *p, struct connection *c, ike_watcher watcher);
 
 #endif

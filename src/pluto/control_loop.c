@@ -104,7 +104,8 @@ static void handle_socket(struct pluto *p)
 		if (fd < 0) {
 			if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR &&
 				errno != ECONNABORTED)
-				log_line(LOG_LINE_WARNING, "control socket: accept: %s", strerror(errno));
+				log_line(LOG_LINE_WARNING, "control socket: accept: %s",
+					strerror(errno));
 			return;
 		}
 		client_accept(p, fd);
@@ -151,7 +152,8 @@ static void handle_mail(struct pluto *p, struct shard_mail *mail)
 		handle_done(p, mail);
 		break;
 	default:
-		log_line(LOG_LINE_ERROR, "unknown mail of kind %u for the control thread", mail->mail.kind);
+		log_line(LOG_LINE_ERROR, "unknown mail of kind %u for the control thread",
+			mail->mail.kind);
 	}
 	shard_mail_free(mail);
 }

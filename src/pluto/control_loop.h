@@ -1,4 +1,5 @@
-/* The control thread's loop: clients, mail from the shards, signals. It never waits for any of them alone. */
+/* The control thread's loop: clients, mail from the shards, signals. It never waits for any of them
+ * alone. */
 #ifndef PLUTO_CONTROL_LOOP_H
 #define PLUTO_CONTROL_LOOP_H
 

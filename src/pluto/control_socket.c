@@ -13,7 +13,8 @@
 
 static int failed(int fd, const char *what, const char *path, char *error, size_t error_size)
 {
-	snprintf(error, error_size, "cannot %s the control socket %s: %s", what, path, strerror(errno));
+	snprintf(error, error_size, "cannot %s the control socket %s: %s", what, path,
+		strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	return -1;

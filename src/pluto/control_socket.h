@@ -5,8 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A listening, non-blocking stream socket, read and written by its owner and its group; what a dead pluto left at `path` is removed (whoever
- * calls holds the pid file's lock). -1 with the reason in `error`. */
+/* A listening, non-blocking stream socket, read and written by its owner and its group; what a dead
+ * pluto left at `path` is removed (whoever calls holds the pid file's lock). -1 with the reason in
+ * `error`. */
 int control_socket_open(const char *path, char *error, size_t error_size);
 /* Removes the file too. */
 void control_socket_close(const char *path, int fd);

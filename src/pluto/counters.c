@@ -62,8 +62,8 @@ uint64_t counters_value(const struct counters *c, const struct shard_set *shards
 	return found ? cell_value(c, shards, found->cell) : 0;
 }
 
-bool counters_at(const struct counters *c, const struct shard_set *shards, size_t i, const char **key,
-	uint64_t *value)
+bool counters_at(const struct counters *c, const struct shard_set *shards, size_t i,
+	const char **key, uint64_t *value)
 {
 	if (i >= c->count)
 		return false;

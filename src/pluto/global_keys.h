@@ -5,8 +5,8 @@
 #include <stddef.h>
 
 struct global_family {
-	const char *prefix;  /* a whole key, when there are no words */
-	const char *words;   /* separated by blanks; or NULL */
+	const char *prefix; /* a whole key, when there are no words */
+	const char *words;  /* separated by blanks; or NULL */
 };
 
 extern const struct global_family global_families[];

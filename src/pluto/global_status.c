@@ -95,7 +95,8 @@ enum step_result global_status_others(struct report *r)
 	const char *key;
 	uint64_t value;
 
-	for (size_t i = 0; counters_at(r->pluto->counters, r->pluto->shards, i, &key, &value); i++) {
+	for (size_t i = 0; counters_at(r->pluto->counters, r->pluto->shards, i, &key, &value);
+		i++) {
 		bool known = value == 0;
 
 		for (size_t f = 0; !known && f < global_family_count; f++)
@@ -133,7 +134,8 @@ static void say_shard(struct report *r, unsigned i, const struct shard_stats *s)
 	};
 
 	for (size_t k = 0; k < sizeof(items) / sizeof(items[0]); k++)
-		report_text_line(r, "plutonium.shard.%u.%s=%" PRIu64, i, items[k].name, items[k].value);
+		report_text_line(
+			r, "plutonium.shard.%u.%s=%" PRIu64, i, items[k].name, items[k].value);
 }
 
 /* A shard a step. */

@@ -7,13 +7,14 @@
 #include <strings.h>
 
 struct keyword;
-typedef bool keyword_set(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value);
+typedef bool keyword_set(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value);
 
 struct keyword {
 	const char *name;
-	keyword_set *set;   /* NULL: only the values in `built` */
-	const char *built;  /* separated by blanks; compared as booleans where both are */
-	size_t field;       /* offset, for the setters that fill one field of struct connection */
+	keyword_set *set;  /* NULL: only the values in `built` */
+	const char *built; /* separated by blanks; compared as booleans where both are */
+	size_t field;      /* offset, for the setters that fill one field of struct connection */
 };
 
 #define FIELD(f) offsetof(struct connection, f)
@@ -23,26 +24,30 @@ static void *field_of(struct compile *cc, const struct keyword *k)
 	return (char *)cc->c + k->field;
 }
 
-static bool bad_value(struct compile *cc, const struct keyword *k, const struct end_text *end, const char *value,
-	const char *wanted)
+static bool bad_value(struct compile *cc, const struct keyword *k, const struct end_text *end,
+	const char *value, const char *wanted)
 {
 	return compile_fail(cc, "%s%s=%s is not %s", end ? end->side : "", k->name, value, wanted);
 }
 
-static bool not_built(struct compile *cc, const struct keyword *k, const struct end_text *end, const char *value)
+static bool not_built(
+	struct compile *cc, const struct keyword *k, const struct end_text *end, const char *value)
 {
-	return compile_fail(cc, "%s%s=%s is not implemented yet", end ? end->side : "", k->name, value);
+	return compile_fail(
+		cc, "%s%s=%s is not implemented yet", end ? end->side : "", k->name, value);
 }
 
 /* ---- setters of simple fields ------------------------------------------------- */
 
-static bool set_bool(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_bool(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	return conf_bool(value, field_of(cc, k)) || bad_value(cc, k, end, value, "yes or no");
 }
 
 /* Lives of SAs: seconds. */
-static bool set_life(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_life(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	unsigned long long ms;
 
@@ -58,7 +63,8 @@ static bool set_life(struct compile *cc, const struct keyword *k, struct end_tex
 	return true;
 }
 
-static bool set_seconds(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_seconds(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	unsigned long long ms;
 
@@ -69,7 +75,8 @@ static bool set_seconds(struct compile *cc, const struct keyword *k, struct end_
 	return true;
 }
 
-static bool set_milliseconds(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_milliseconds(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	unsigned long long ms;
 
@@ -79,7 +86,8 @@ static bool set_milliseconds(struct compile *cc, const struct keyword *k, struct
 	return true;
 }
 
-static bool set_count32(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_count32(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	unsigned long long n;
 
@@ -91,19 +99,23 @@ static bool set_count32(struct compile *cc, const struct keyword *k, struct end_
 
 /* ---- setters with a meaning of their own -------------------------------------- */
 
-static bool set_keying_tries(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_keying_tries(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	return set_count32(cc, k, end, strcasecmp(value, "%forever") == 0 ? "0" : value);
 }
 
-static bool set_replay_window(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_replay_window(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	if (!set_count32(cc, k, end, value))
 		return false;
-	return cc->c->replay_window <= 4096 || bad_value(cc, k, end, value, "a number from 0 to 4096");
+	return cc->c->replay_window <= 4096 ||
+	       bad_value(cc, k, end, value, "a number from 0 to 4096");
 }
 
-static bool set_fuzz(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_fuzz(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	unsigned percent;
 
@@ -113,13 +125,15 @@ static bool set_fuzz(struct compile *cc, const struct keyword *k, struct end_tex
 	return true;
 }
 
-static bool set_limits(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_limits(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	bool bytes = k->field == FIELD(limits.hard_bytes);
 	unsigned long long n;
 
 	if (!(bytes ? conf_bytes : conf_count)(value, &n) || n == 0)
-		return bad_value(cc, k, end, value, bytes ? "a number of bytes" : "a number of packets");
+		return bad_value(
+			cc, k, end, value, bytes ? "a number of bytes" : "a number of packets");
 	if (n >= 1ull << 63)
 		n = 0; /* as good as none */
 	*(uint64_t *)field_of(cc, k) = n;
@@ -128,7 +142,8 @@ static bool set_limits(struct compile *cc, const struct keyword *k, struct end_t
 	return true;
 }
 
-static bool set_reqid(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_reqid(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	unsigned long long n;
 
@@ -138,21 +153,23 @@ static bool set_reqid(struct compile *cc, const struct keyword *k, struct end_te
 	return true;
 }
 
-static bool set_type(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_type(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	if (strcasecmp(value, "tunnel") == 0)
 		cc->c->mode = IPSEC_TUNNEL;
 	else if (strcasecmp(value, "transport") == 0)
 		cc->c->mode = IPSEC_TRANSPORT;
 	else if (strcasecmp(value, "passthrough") == 0 || strcasecmp(value, "pass") == 0 ||
-		strcasecmp(value, "drop") == 0 || strcasecmp(value, "reject") == 0)
+		 strcasecmp(value, "drop") == 0 || strcasecmp(value, "reject") == 0)
 		return not_built(cc, k, end, value);
 	else
 		return bad_value(cc, k, end, value, "tunnel, transport, passthrough or drop");
 	return true;
 }
 
-static bool set_key_exchange(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_key_exchange(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	if (strcasecmp(value, "ikev2") == 0 || strcasecmp(value, "ike") == 0)
 		return true;
@@ -162,19 +179,22 @@ static bool set_key_exchange(struct compile *cc, const struct keyword *k, struct
 }
 
 /* ikev2=, the old form. */
-static bool set_ikev2(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_ikev2(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	bool yes;
 
 	if (strcasecmp(value, "insist") == 0 || strcasecmp(value, "propose") == 0 ||
 		(conf_bool(value, &yes) && yes))
 		return true;
-	if (strcasecmp(value, "never") == 0 || strcasecmp(value, "permit") == 0 || conf_bool(value, &yes))
+	if (strcasecmp(value, "never") == 0 || strcasecmp(value, "permit") == 0 ||
+		conf_bool(value, &yes))
 		return compile_fail(cc, "ikev2=%s: IKEv1 is not implemented yet", value);
 	return bad_value(cc, k, end, value, "yes or no");
 }
 
-static bool set_encapsulation(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_encapsulation(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	bool yes;
 
@@ -187,7 +207,8 @@ static bool set_encapsulation(struct compile *cc, const struct keyword *k, struc
 	return true;
 }
 
-static bool set_esn(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_esn(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	bool yes;
 
@@ -200,11 +221,12 @@ static bool set_esn(struct compile *cc, const struct keyword *k, struct end_text
 	return true;
 }
 
-static bool set_family(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_family(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
-	uint8_t family = strcasecmp(value, "ipv4") == 0 ? AF_INET
-		: strcasecmp(value, "ipv6") == 0        ? AF_INET6
-							: 0;
+	uint8_t family = strcasecmp(value, "ipv4") == 0   ? AF_INET
+			 : strcasecmp(value, "ipv6") == 0 ? AF_INET6
+							  : 0;
 
 	if (!family)
 		return bad_value(cc, k, end, value, "ipv4 or ipv6");
@@ -217,7 +239,8 @@ static bool add_alias(struct compile *cc, const char *word, size_t *count)
 	char **aliases;
 
 	if (*count == CONNECTION_ALIASES_MAX)
-		return compile_fail(cc, "connalias= has more than %d names", CONNECTION_ALIASES_MAX);
+		return compile_fail(
+			cc, "connalias= has more than %d names", CONNECTION_ALIASES_MAX);
 	aliases = realloc(cc->c->aliases, (*count + 2) * sizeof(*aliases));
 	if (!aliases)
 		return compile_fail(cc, "out of memory");
@@ -227,7 +250,8 @@ static bool add_alias(struct compile *cc, const char *word, size_t *count)
 	return aliases[(*count)++] || compile_fail(cc, "out of memory");
 }
 
-static bool set_aliases(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_aliases(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	char *copy = strdup(value), *rest = copy, *word;
 	size_t count = 0;
@@ -242,7 +266,8 @@ static bool set_aliases(struct compile *cc, const struct keyword *k, struct end_
 }
 
 /* Kept as text; put together when all is known. */
-static bool set_text(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_text(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	const char **to;
 
@@ -256,42 +281,50 @@ static bool set_text(struct compile *cc, const struct keyword *k, struct end_tex
 	return true;
 }
 
-static bool set_nexthop(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_nexthop(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	if (strcasecmp(value, "%direct") == 0 || strcasecmp(value, "%defaultroute") == 0)
 		return true;
 	return set_text(cc, k, end, value);
 }
 
-static bool set_fragmentation(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_fragmentation(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	bool yes;
 
 	if (!conf_bool(value, &yes))
-		return strcasecmp(value, "force") == 0 ? not_built(cc, k, end, value)
-						       : bad_value(cc, k, end, value, "yes, no or force");
+		return strcasecmp(value, "force") == 0
+			       ? not_built(cc, k, end, value)
+			       : bad_value(cc, k, end, value, "yes, no or force");
 	if (yes)
-		compile_warn(cc, "fragmentation=yes has no effect: IKE fragmentation is not implemented yet");
+		compile_warn(cc, "fragmentation=yes has no effect: IKE fragmentation is not "
+				 "implemented yet");
 	return true;
 }
 
-static bool set_updown(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_updown(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	/* Nothing is run: the default script has nothing to do that we do not do ourselves. */
-	if (*value == '\0' || strcasecmp(value, "%disabled") == 0 || strncmp(value, "ipsec _updown", 13) == 0)
+	if (*value == '\0' || strcasecmp(value, "%disabled") == 0 ||
+		strncmp(value, "ipsec _updown", 13) == 0)
 		return true;
 	return not_built(cc, k, end, value);
 }
 
 /* Of no use with IKEv2, where retransmission decides. */
-static bool set_without_effect(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_without_effect(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	(void)end;
 	compile_warn(cc, "%s=%s has no effect with IKEv2", k->name, value);
 	return true;
 }
 
-static bool set_obsolete(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_obsolete(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	(void)end;
 	compile_warn(cc, "%s=%s is obsolete and ignored", k->name, value);
@@ -299,7 +332,8 @@ static bool set_obsolete(struct compile *cc, const struct keyword *k, struct end
 }
 
 /* addconn's business. */
-static bool set_elsewhere(struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+static bool set_elsewhere(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
 	(void)cc, (void)k, (void)end, (void)value;
 	return true;
@@ -310,7 +344,8 @@ static bool set_elsewhere(struct compile *cc, const struct keyword *k, struct en
 #define TEXT(f)     offsetof(struct compile, f)
 #define END_TEXT(f) offsetof(struct end_text, f)
 
-/* clang-format off: one keyword a line */
+/* One keyword a line. */
+/* clang-format off */
 static const struct keyword end_keywords[] = {
 	{"", set_text, NULL, END_TEXT(host)},
 	{"id", set_text, NULL, END_TEXT(id)},
@@ -324,8 +359,10 @@ static const struct keyword end_keywords[] = {
 	{"xauthserver", NULL, "no"}, {"xauthclient", NULL, "no"},
 	{"modecfgserver", NULL, "no"}, {"modecfgclient", NULL, "no"},
 	{"cat", NULL, "no"}, {"groundhog", NULL, "no"},
-	{"rsasigkey", NULL, "%none"}, {"sourceip"}, {"subnets"}, {"cert"}, {"ckaid"}, {"ecdsakey"}, {"eddsakey"},
-	{"pubkey"}, {"ca"}, {"sendcert"}, {"addresspool"}, {"username"}, {"xauthusername"}, {"updown-config"},
+	{"rsasigkey", NULL, "%none"}, {"sourceip"}, {"subnets"}, {"cert"}, {"ckaid"}, {"ecdsakey"},
+	{"eddsakey"},
+	{"pubkey"}, {"ca"}, {"sendcert"}, {"addresspool"}, {"username"}, {"xauthusername"},
+	{"updown-config"},
 	{"interface-ip"}, {"vti"},
 };
 
@@ -374,27 +411,38 @@ static const struct keyword keywords[] = {
 	{"dpdaction", set_obsolete},
 
 	/* The values that are what is done anyway. */
-	{"reauth", NULL, "no"}, {"compress", NULL, "no"}, {"mobike", NULL, "no"}, {"enable-tcp", NULL, "no"},
+	{"reauth", NULL, "no"}, {"compress", NULL, "no"}, {"mobike", NULL, "no"},
+	{"enable-tcp", NULL, "no"},
 	{"aggressive", NULL, "no"}, {"aggrmode", NULL, "no"}, {"ikepad", NULL, "auto"},
-	{"nat-ikev1-method", NULL, "both"}, {"modecfgpull", NULL, "no"}, {"ignore-peer-dns", NULL, "no"},
-	{"remote-peer-type", NULL, "ietf"}, {"remote_peer_type", NULL, "ietf"}, {"cisco-unity", NULL, "no"},
+	{"nat-ikev1-method", NULL, "both"}, {"modecfgpull", NULL, "no"},
+	{"ignore-peer-dns", NULL, "no"},
+	{"remote-peer-type", NULL, "ietf"}, {"remote_peer_type", NULL, "ietf"},
+	{"cisco-unity", NULL, "no"},
 	{"cisco-split", NULL, "no"}, {"nm-configured", NULL, "no"}, {"fake-strongswan", NULL, "no"},
-	{"send-vendorid", NULL, "no"}, {"sha2-truncbug", NULL, "no"}, {"ms-dh-downgrade", NULL, "no"},
-	{"pfs-rekey-workaround", NULL, "no"}, {"dns-match-id", NULL, "no"}, {"pam-authorize", NULL, "no"},
+	{"send-vendorid", NULL, "no"}, {"sha2-truncbug", NULL, "no"},
+	{"ms-dh-downgrade", NULL, "no"},
+	{"pfs-rekey-workaround", NULL, "no"}, {"dns-match-id", NULL, "no"},
+	{"pam-authorize", NULL, "no"},
 	{"ppk", NULL, "no never"}, {"intermediate", NULL, "no"}, {"session-resumption", NULL, "no"},
-	{"send-supported-auth-methods", NULL, "no"}, {"send-esp-tfc-padding-not-supported", NULL, "no"},
-	{"send-no-esp-tfc", NULL, "no"}, {"tfc", NULL, "0"}, {"reject-simultaneous-ike-auth", NULL, "no"},
+	{"send-supported-auth-methods", NULL, "no"},
+	{"send-esp-tfc-padding-not-supported", NULL, "no"},
+	{"send-no-esp-tfc", NULL, "no"}, {"tfc", NULL, "0"},
+	{"reject-simultaneous-ike-auth", NULL, "no"},
 	{"accept-redirect", NULL, "no"}, {"overlapip", NULL, "no"}, {"failureshunt", NULL, "none"},
-	{"negotiationshunt", NULL, "drop hold"}, {"encap-dscp", NULL, "yes"}, {"vti-routing", NULL, "no"},
+	{"negotiationshunt", NULL, "drop hold"}, {"encap-dscp", NULL, "yes"},
+	{"vti-routing", NULL, "no"},
 	{"vti-shared", NULL, "no"}, {"ipsec-interface", NULL, "no"}, {"nic-offload", NULL, "no"},
 	{"clones", NULL, "no"}, {"iptfs", NULL, "no"}, {"iptfs-fragmentation", NULL, "yes"},
-	{"nflog-group", NULL, "0"}, {"nflog", NULL, "0"}, {"require-id-on-certificate", NULL, "yes"},
+	{"nflog-group", NULL, "0"}, {"nflog", NULL, "0"},
+	{"require-id-on-certificate", NULL, "yes"},
 	{"send-redirect", NULL, "auto no"}, {"share-lease", NULL, "yes"},
 
 	{"ah"}, {"tcp-remoteport"}, {"xauthby"}, {"xauthfail"}, {"modecfgdns"}, {"modecfgdomains"},
-	{"modecfgbanner"}, {"sendca"}, {"ppk-ids"}, {"redirect-to"}, {"accept-redirect-to"}, {"mark"}, {"mark-in"},
+	{"modecfgbanner"}, {"sendca"}, {"ppk-ids"}, {"redirect-to"}, {"accept-redirect-to"},
+	{"mark"}, {"mark-in"},
 	{"mark-out"}, {"vti-interface"}, {"iptfs-packet-size"}, {"iptfs-max-queue-size"},
-	{"iptfs-reorder-window"}, {"iptfs-init-delay"}, {"iptfs-drop-time"}, {"mtu"}, {"metric"}, {"sec-label"},
+	{"iptfs-reorder-window"}, {"iptfs-init-delay"}, {"iptfs-drop-time"}, {"mtu"}, {"metric"},
+	{"sec-label"},
 	{"policy-label"}, {"debug"},
 };
 /* clang-format on */

@@ -57,11 +57,13 @@ static void log_each(const struct pluto *p, const char *what, const struct liste
 	char text[IP_RANGE_TEXT_MAX];
 	struct ip_endpoint e = {.address = a->address, .port = p->options.ike_port};
 
-	log_line(LOG_LINE_INFO, "%s UDP interface %s %s", what, a->interface, ip_endpoint_text(&e, text));
+	log_line(LOG_LINE_INFO, "%s UDP interface %s %s", what, a->interface,
+		ip_endpoint_text(&e, text));
 	if (!p->options.nat_port)
 		return;
 	e.port = p->options.nat_port;
-	log_line(LOG_LINE_INFO, "%s UDP interface %s %s", what, a->interface, ip_endpoint_text(&e, text));
+	log_line(LOG_LINE_INFO, "%s UDP interface %s %s", what, a->interface,
+		ip_endpoint_text(&e, text));
 }
 
 static void log_changes(const struct pluto *p, const struct listen_address *list, size_t count)
@@ -74,8 +76,8 @@ static void log_changes(const struct pluto *p, const struct listen_address *list
 			log_each(p, "adding", &list[i]);
 }
 
-static void warn_of_missing(const struct pluto *p, struct client *client, const struct listen_address *list,
-	size_t count)
+static void warn_of_missing(const struct pluto *p, struct client *client,
+	const struct listen_address *list, size_t count)
 {
 	char ip[IP_TEXT_MAX];
 

@@ -32,7 +32,7 @@ enum {
 #define SHUTDOWN_PATIENCE_MS 3000
 #define SHUTDOWN_LIMIT_MS    8000
 /* Lines of 10,000 negotiations at once, and more. */
-#define CONTROL_MAILBOX      65536
+#define CONTROL_MAILBOX 65536
 
 uint64_t pluto_now_ms(void)
 {
@@ -80,7 +80,9 @@ static bool start_dataplane(struct pluto *p, char *error, size_t size)
 	const struct options *o = &p->options;
 
 	if (!o->backend) {
-		snprintf(error, size, "no kernel interface is chosen: --use-dpdk with --dataplane-port, or --use-none");
+		snprintf(error, size,
+			"no kernel interface is chosen: --use-dpdk with --dataplane-port, or "
+			"--use-none");
 		return false;
 	}
 	if (strcmp(o->backend, "dpdk") != 0) {
@@ -113,7 +115,7 @@ static bool start_tables(struct pluto *p)
 	p->proposals = proposal_cache_new();
 	p->counters = counters_new();
 	return p->catalogue && p->vault && p->mailbox && p->proposals && p->counters &&
-		clients_init(&p->clients) && address_set_make(&p->ours, NULL, 0);
+	       clients_init(&p->clients) && address_set_make(&p->ours, NULL, 0);
 }
 
 static bool start_shards(struct pluto *p, char *error, size_t size)
@@ -155,7 +157,8 @@ static int start(struct pluto *p, char *error, size_t size)
 	if (!start_log(&p->options, error, size))
 		return PLUTO_EXIT_FAIL;
 	p->logging = true;
-	log_line(LOG_LINE_INFO, "starting pluto (plutonium %s), process %ld", PLUTONIUM_VERSION, (long)getpid());
+	log_line(LOG_LINE_INFO, "starting pluto (plutonium %s), process %ld", PLUTONIUM_VERSION,
+		(long)getpid());
 	if (!start_kernel(p, error, size))
 		return PLUTO_EXIT_KERNEL;
 	log_line(LOG_LINE_INFO, "using kernel interface: %s", kernel_name(p->kernel));

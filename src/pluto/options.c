@@ -18,7 +18,7 @@ struct row;
 typedef bool row_set(struct options *o, const struct row *row, const char *value, FILE *err);
 
 struct row {
-	const char *name;    /* --name; NULL: only a keyword */
+	const char *name; /* --name; NULL: only a keyword */
 	enum row_value value;
 	row_set *set;        /* NULL: known, and not built */
 	const char *keyword; /* of config setup; NULL: only an option */
@@ -61,8 +61,8 @@ static bool number(const struct row *row, const char *value, unsigned long long 
 		*out = n;
 		return true;
 	}
-	return bad(err, "option '--%s': '%s' is not a number from %llu to %llu", row_name(row), value,
-		min, max);
+	return bad(err, "option '--%s': '%s' is not a number from %llu to %llu", row_name(row),
+		value, min, max);
 }
 
 static bool replace_text(char **out, const char *value, FILE *err)
@@ -158,7 +158,8 @@ static bool set_log_no_time(struct options *o, const struct row *row, const char
 	return true;
 }
 
-static bool set_log_no_append(struct options *o, const struct row *row, const char *value, FILE *err)
+static bool set_log_no_append(
+	struct options *o, const struct row *row, const char *value, FILE *err)
 {
 	bool on = false;
 
@@ -191,7 +192,8 @@ static bool set_rundir(struct options *o, const struct row *row, const char *val
 	return true;
 }
 
-static bool set_control_socket(struct options *o, const struct row *row, const char *value, FILE *err)
+static bool set_control_socket(
+	struct options *o, const struct row *row, const char *value, FILE *err)
 {
 	(void)row;
 	return replace_text(&o->control_socket, value, err);
@@ -216,7 +218,8 @@ static bool set_backend(struct options *o, const struct row *row, const char *va
 	return replace_text(&o->backend, name, err);
 }
 
-static bool set_dataplane_port(struct options *o, const struct row *row, const char *value, FILE *err)
+static bool set_dataplane_port(
+	struct options *o, const struct row *row, const char *value, FILE *err)
 {
 	struct dataplane_port_option *p = &o->ports[o->port_count];
 	const char *equals = strrchr(value, '=');
@@ -283,7 +286,8 @@ static bool add_listen(struct options *o, const struct row *row, const char *tex
 	if (!ip_parse(text, &address) || ip_is_any(&address))
 		return bad_value(row, text, "an IP address", err);
 	if (o->listen_count == OPTION_LIST_MAX)
-		return bad(err, "option '--%s': more than %d addresses", row_name(row), OPTION_LIST_MAX);
+		return bad(err, "option '--%s': more than %d addresses", row_name(row),
+			OPTION_LIST_MAX);
 	o->listen[o->listen_count++] = address;
 	return true;
 }
@@ -332,10 +336,11 @@ static bool set_unique_ids(struct options *o, const struct row *row, const char 
 static bool set_ddos_mode(struct options *o, const struct row *row, const char *value, FILE *err)
 {
 	return ddos_mode_parse(value ? value : row->fixed, &o->ddos_mode) ||
-		bad_value(row, value, "auto, busy or unlimited", err);
+	       bad_value(row, value, "auto, busy or unlimited", err);
 }
 
-static bool set_ddos_threshold(struct options *o, const struct row *row, const char *value, FILE *err)
+static bool set_ddos_threshold(
+	struct options *o, const struct row *row, const char *value, FILE *err)
 {
 	unsigned long long n;
 
@@ -345,7 +350,8 @@ static bool set_ddos_threshold(struct options *o, const struct row *row, const c
 	return true;
 }
 
-static bool set_max_half_open(struct options *o, const struct row *row, const char *value, FILE *err)
+static bool set_max_half_open(
+	struct options *o, const struct row *row, const char *value, FILE *err)
 {
 	unsigned long long n;
 
@@ -365,7 +371,8 @@ static bool set_keep_alive(struct options *o, const struct row *row, const char 
 	return true;
 }
 
-static bool set_socket_buffer(struct options *o, const struct row *row, const char *value, FILE *err)
+static bool set_socket_buffer(
+	struct options *o, const struct row *row, const char *value, FILE *err)
 {
 	unsigned long long n;
 
@@ -385,7 +392,8 @@ static bool set_obsolete(struct options *o, const struct row *row, const char *v
 
 /* ---- the table -------------------------------------------------------------- */
 
-/* clang-format off: one option a line */
+/* One option a line. */
+/* clang-format off */
 static const struct row rows[] = {
 	{"help", ROW_FLAG, set_help},
 	{"version", ROW_FLAG, set_version},
@@ -446,8 +454,10 @@ static const struct row rows[] = {
 	{"optionsfrom", ROW_REQUIRED}, {"adns", ROW_REQUIRED}, {"lwdnsq", ROW_REQUIRED},
 	{"perpeerlog", ROW_FLAG}, {"perpeerlogbase", ROW_REQUIRED}, {"noretransmits", ROW_FLAG},
 	{"ocspuri", ROW_REQUIRED}, {"use-klips", ROW_FLAG}, {"use-mast", ROW_FLAG},
-	{"disable_port_floating", ROW_FLAG}, {"force-keepalive", ROW_FLAG}, {"force_keepalive", ROW_FLAG},
-	{"virtual-private", ROW_REQUIRED, NULL, "virtual-private"}, {"virtual_private", ROW_REQUIRED},
+	{"disable_port_floating", ROW_FLAG}, {"force-keepalive", ROW_FLAG},
+	{"force_keepalive", ROW_FLAG},
+	{"virtual-private", ROW_REQUIRED, NULL, "virtual-private"},
+	{"virtual_private", ROW_REQUIRED},
 	{"log-no-ip", ROW_FLAG, NULL, "logip"}, {"logip", ROW_REQUIRED}, {"log-no-audit", ROW_FLAG},
 	{"audit-log", ROW_REQUIRED, NULL, "audit-log"},
 	{"dumpdir", ROW_REQUIRED, NULL, "dumpdir"}, {"coredir", ROW_REQUIRED},
@@ -456,28 +466,35 @@ static const struct row rows[] = {
 	{"dnssec-rootkey-file", ROW_REQUIRED, NULL, "dnssec-rootkey-file"},
 	{"dnssec-trusted", ROW_REQUIRED, NULL, "dnssec-anchors"},
 	{"dnssec-anchors", ROW_REQUIRED}, {"no-dnssec", ROW_FLAG, NULL, "dnssec-enable"},
-	{"listen-tcp", ROW_YES_NO, NULL, "listen-tcp"}, {"listen-udp", ROW_YES_NO, NULL, "listen-udp"},
+	{"listen-tcp", ROW_YES_NO, NULL, "listen-tcp"},
+	{"listen-udp", ROW_YES_NO, NULL, "listen-udp"},
 	{"ike-socket-errqueue", ROW_YES_NO, NULL, "ike-socket-errqueue"},
 	{"nflog-all", ROW_REQUIRED, NULL, "nflog-all"},
 	{"expire-shunt-interval", ROW_REQUIRED, NULL, "expire-shunt-interval"},
 	{"seeddev", ROW_REQUIRED, NULL, "seeddev"}, {"seedbits", ROW_REQUIRED, NULL, "seedbits"},
 	{"ikev1-reject", ROW_FLAG, NULL, "ikev1-policy"}, {"ikev1-drop", ROW_FLAG},
-	{"vendorid", ROW_REQUIRED, NULL, "myvendorid"}, {"drop-oppo-null", ROW_FLAG, NULL, "drop-oppo-null"},
+	{"vendorid", ROW_REQUIRED, NULL, "myvendorid"},
+	{"drop-oppo-null", ROW_FLAG, NULL, "drop-oppo-null"},
 	{"global-redirect", ROW_REQUIRED, NULL, "global-redirect"},
 	{"global-redirect-to", ROW_REQUIRED, NULL, "global-redirect-to"},
-	{"ocsp-enable", ROW_YES_NO, NULL, "ocsp-enable"}, {"ocsp-strict", ROW_YES_NO, NULL, "ocsp-strict"},
-	{"ocsp-uri", ROW_REQUIRED, NULL, "ocsp-uri"}, {"ocsp-trust-name", ROW_REQUIRED, NULL, "ocsp-trustname"},
-	{"ocsp-timeout", ROW_REQUIRED, NULL, "ocsp-timeout"}, {"ocsp-method", ROW_REQUIRED, NULL, "ocsp-method"},
+	{"ocsp-enable", ROW_YES_NO, NULL, "ocsp-enable"},
+	{"ocsp-strict", ROW_YES_NO, NULL, "ocsp-strict"},
+	{"ocsp-uri", ROW_REQUIRED, NULL, "ocsp-uri"},
+	{"ocsp-trust-name", ROW_REQUIRED, NULL, "ocsp-trustname"},
+	{"ocsp-timeout", ROW_REQUIRED, NULL, "ocsp-timeout"},
+	{"ocsp-method", ROW_REQUIRED, NULL, "ocsp-method"},
 	{"ocsp-cache-size", ROW_REQUIRED, NULL, "ocsp-cache-size"},
 	{"ocsp-cache-min-age", ROW_REQUIRED, NULL, "ocsp-cache-min-age"},
 	{"ocsp-cache-max-age", ROW_REQUIRED, NULL, "ocsp-cache-max-age"},
 	{"crl-strict", ROW_FLAG, NULL, "crl-strict"},
 	{"crlcheckinterval", ROW_REQUIRED, NULL, "crlcheckinterval"},
-	{"curl-iface", ROW_REQUIRED, NULL, "curl-iface"}, {"curl-timeout", ROW_REQUIRED, NULL, "curl-timeout"},
+	{"curl-iface", ROW_REQUIRED, NULL, "curl-iface"},
+	{"curl-timeout", ROW_REQUIRED, NULL, "curl-timeout"},
 	{NULL, ROW_REQUIRED, NULL, "crl-timeout"}, {NULL, ROW_REQUIRED, NULL, "loglimit"},
 	{NULL, ROW_REQUIRED, NULL, "shuntlifetime"}, {NULL, ROW_REQUIRED, NULL, "seccomp"},
 	{NULL, ROW_REQUIRED, NULL, "expire-lifetime"}, {NULL, ROW_REQUIRED, NULL, "xfrmlifetime"},
-	{NULL, ROW_REQUIRED, NULL, "dns-resolver"}, {NULL, ROW_REQUIRED, NULL, "ipsec-interface-managed"},
+	{NULL, ROW_REQUIRED, NULL, "dns-resolver"},
+	{NULL, ROW_REQUIRED, NULL, "ipsec-interface-managed"},
 };
 /* clang-format on */
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
@@ -501,8 +518,8 @@ static const struct row *find_row(const char *text, size_t len, FILE *err)
 	}
 	if (len && found && !ambiguous)
 		return found;
-	bad(err, len && found ? "option '--%.*s' is ambiguous" : "unrecognized option '--%.*s'", (int)len,
-		text);
+	bad(err, len && found ? "option '--%.*s' is ambiguous" : "unrecognized option '--%.*s'",
+		(int)len, text);
 	return NULL;
 }
 
@@ -537,7 +554,8 @@ bool options_parse(struct options *o, int argc, char *const argv[], FILE *err)
 			return bad(err, "unexpected argument \"%s\"", argv[i]);
 		len = strcspn(text, "=");
 		row = find_row(text, len, err);
-		if (!row || !parse_row(o, row, text[len] ? text + len + 1 : NULL, argc, argv, &i, err))
+		if (!row ||
+			!parse_row(o, row, text[len] ? text + len + 1 : NULL, argc, argv, &i, err))
 			return false;
 	}
 	return true;
@@ -554,7 +572,9 @@ static bool apply_parameter(struct options *o, const char *key, const char *valu
 			continue;
 		if (rows[i].set)
 			return rows[i].set(o, &rows[i], value, err);
-		fprintf(err, "pluto: warning: config setup: %s=%s has no effect: it is not implemented yet\n",
+		fprintf(err,
+			"pluto: warning: config setup: %s=%s has no effect: it is not implemented "
+			"yet\n",
 			key, value);
 		return true;
 	}
@@ -601,7 +621,7 @@ bool options_init(struct options *o)
 	o->max_half_open = 50000;
 	o->keep_alive_s = 20;
 	return set_rundir(o, NULL, RUNDIR_DEFAULT, stderr) &&
-		replace_text(&o->secrets_file, SECRETS_DEFAULT, stderr);
+	       replace_text(&o->secrets_file, SECRETS_DEFAULT, stderr);
 }
 
 void options_release(struct options *o)

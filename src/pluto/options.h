@@ -18,10 +18,10 @@ struct dataplane_port_option {
 struct options {
 	bool help, version;
 	bool no_fork, stderr_log, log_no_time, log_no_append, debug;
-	char *config_file;     /* NULL: none was read */
+	char *config_file; /* NULL: none was read */
 	char *rundir, *secrets_file, *log_file;
-	char *control_socket;  /* full path */
-	char *backend;         /* kernel interface; NULL: not chosen */
+	char *control_socket; /* full path */
+	char *backend;        /* kernel interface; NULL: not chosen */
 	struct dataplane_port_option ports[OPTION_PORTS_MAX];
 	unsigned port_count, lcores;
 	unsigned shards;
@@ -42,7 +42,8 @@ struct options {
 /* All with their defaults. False when memory is out. */
 bool options_init(struct options *o);
 void options_release(struct options *o);
-/* False after the reason was written to `err`; --config is read where it stands, so that the later one wins. */
+/* False after the reason was written to `err`; --config is read where it stands, so that the later
+ * one wins. */
 bool options_parse(struct options *o, int argc, char *const argv[], FILE *err);
 /* The parameters of a "config setup". What has no effect yet is said to `err`. */
 bool options_apply_setup(struct options *o, const struct keyvalues *setup, FILE *err);

@@ -30,7 +30,7 @@ void address_set_release(struct address_set *set)
 bool address_set_has(const struct address_set *set, const struct ip_address *address)
 {
 	return !ip_is_unset(address) &&
-		bsearch(address, set->sorted, set->count, sizeof(*set->sorted), compare);
+	       bsearch(address, set->sorted, set->count, sizeof(*set->sorted), compare);
 }
 
 const struct connection_end *connection_left(const struct connection *c)
@@ -97,17 +97,19 @@ static bool copy_rest(struct connection *to, const struct connection *from)
 	to->ike_proposals = proposal_list_ref(from->ike_proposals);
 	to->child_proposals = proposal_list_ref(from->child_proposals);
 	return copy_aliases(to, from) && copy_text(&to->ike_text, from->ike_text) &&
-		copy_text(&to->esp_text, from->esp_text);
+	       copy_text(&to->esp_text, from->esp_text);
 }
 
-static struct connection *copy_oriented(const struct connection *c, bool oriented, bool local_is_left)
+static struct connection *copy_oriented(
+	const struct connection *c, bool oriented, bool local_is_left)
 {
 	struct connection *copy = connection_new(c->name);
 	bool swap = oriented && !local_is_left;
 
 	if (!copy)
 		return NULL;
-	if (copy_rest(copy, c) && copy_end(&copy->local, swap ? connection_right(c) : connection_left(c)) &&
+	if (copy_rest(copy, c) &&
+		copy_end(&copy->local, swap ? connection_right(c) : connection_left(c)) &&
 		copy_end(&copy->remote, swap ? connection_left(c) : connection_right(c))) {
 		copy->oriented = oriented;
 		copy->local_is_left = local_is_left;
@@ -117,8 +119,8 @@ static struct connection *copy_oriented(const struct connection *c, bool oriente
 	return NULL;
 }
 
-enum orient_result connection_orient(const struct connection *c, const struct address_set *ours,
-	struct connection **out)
+enum orient_result connection_orient(
+	const struct connection *c, const struct address_set *ours, struct connection **out)
 {
 	bool left = address_set_has(ours, &connection_left(c)->host);
 	bool right = address_set_has(ours, &connection_right(c)->host);
@@ -139,14 +141,16 @@ static const char *host_text(const struct connection_end *e, char out[IP_TEXT_MA
 	return out;
 }
 
-const char *connection_unoriented_text(const struct connection *c, const struct address_set *ours, char out[ORIENT_TEXT_MAX])
+const char *connection_unoriented_text(
+	const struct connection *c, const struct address_set *ours, char out[ORIENT_TEXT_MAX])
 {
 	char left[IP_TEXT_MAX], right[IP_TEXT_MAX];
 	bool both = address_set_has(ours, &connection_left(c)->host) &&
-		address_set_has(ours, &connection_right(c)->host);
+		    address_set_has(ours, &connection_right(c)->host);
 
-	snprintf(out, ORIENT_TEXT_MAX, both ? "both left=%s and right=%s match an interface"
-					    : "neither left=%s nor right=%s match an interface",
+	snprintf(out, ORIENT_TEXT_MAX,
+		both ? "both left=%s and right=%s match an interface"
+		     : "neither left=%s nor right=%s match an interface",
 		host_text(connection_left(c), left), host_text(connection_right(c), right));
 	return out;
 }

@@ -31,7 +31,7 @@ static bool still_there(int fd, const char *path)
 	struct stat held, named;
 
 	return fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino &&
-		held.st_dev == named.st_dev;
+	       held.st_dev == named.st_dev;
 }
 
 enum pid_file_result pid_file_lock(const char *rundir, int *fd, char *error, size_t error_size)
@@ -54,7 +54,8 @@ enum pid_file_result pid_file_lock(const char *rundir, int *fd, char *error, siz
 			return PID_FILE_FAILED;
 		}
 		if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
-			snprintf(error, error_size, "lock file \"%s\" is held: pluto is running already (process %ld)",
+			snprintf(error, error_size,
+				"lock file \"%s\" is held: pluto is running already (process %ld)",
 				path, holder(*fd));
 			close(*fd);
 			return PID_FILE_LOCKED;

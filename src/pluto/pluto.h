@@ -34,18 +34,19 @@ struct pluto {
 	bool listening;
 	struct listen_address *addresses; /* that the shards' sockets are bound to */
 	size_t address_count;
-	struct address_set ours;          /* by these connections are oriented; they stay known when not listening */
+	struct address_set
+		ours; /* by these connections are oriented; they stay known when not listening */
 
-	uint64_t last_serial;             /* $N of connections */
+	uint64_t last_serial; /* $N of connections */
 	uint32_t last_reqid;
 	struct proposal_cache *proposals;
 	struct counters *counters;
-	char *secrets_list;               /* --listpsks: indices of the loaded secrets, one line each */
+	char *secrets_list; /* --listpsks: indices of the loaded secrets, one line each */
 
-	ike_watcher shutdown_watcher;     /* 0: no shutdown is under way */
-	ike_watcher shutdown_asker;       /* the client that asked, or 0 */
+	ike_watcher shutdown_watcher; /* 0: no shutdown is under way */
+	ike_watcher shutdown_asker;   /* the client that asked, or 0 */
 	uint64_t shutdown_deadline_ms;
-	bool ended;                       /* leave the loop */
+	bool ended; /* leave the loop */
 };
 
 uint64_t pluto_now_ms(void);

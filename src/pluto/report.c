@@ -83,7 +83,8 @@ enum step_result report_walk(struct report *r, shard_visit *visit, bool want_cou
 	switch (r->walk) {
 	case WALK_IDLE:
 		r->walk = WALK_RUNNING;
-		shard_report_start(r->pluto->shards, r->client->watcher, visit, want_counters, &r->filter);
+		shard_report_start(
+			r->pluto->shards, r->client->watcher, visit, want_counters, &r->filter);
 		return STEP_WAIT;
 	case WALK_RUNNING:
 		return STEP_WAIT;

@@ -10,7 +10,8 @@ static void start(struct client *client, report_step *const *steps, const char *
 		client_line(client, RC_INTERNAL, "out of memory");
 }
 
-/* With --name: nothing is said of others; an unknown one is said, and no exit status comes of it. */
+/* With --name: nothing is said of others; an unknown one is said, and no exit status comes of it.
+ */
 static void start_named(struct pluto *p, struct client *client, report_step *const *steps)
 {
 	const char *name = command_argument(client, "name");
@@ -31,9 +32,10 @@ static void start_named(struct pluto *p, struct client *client, report_step *con
 
 void command_status(struct pluto *p, struct client *client)
 {
-	static report_step *const steps[] = {status_interfaces, status_setup, status_kernel_algorithms,
-		status_ike_algorithms, report_gather_sas, connection_list_head, connection_list,
-		connection_list_total, brief_status, show_states, status_shunts, NULL};
+	static report_step *const steps[] = {status_interfaces, status_setup,
+		status_kernel_algorithms, status_ike_algorithms, report_gather_sas,
+		connection_list_head, connection_list, connection_list_total, brief_status,
+		show_states, status_shunts, NULL};
 
 	(void)p;
 	start(client, steps, NULL);
@@ -49,8 +51,8 @@ void command_briefstatus(struct pluto *p, struct client *client)
 
 void command_globalstatus(struct pluto *p, struct client *client)
 {
-	static report_step *const steps[] = {global_status_keys, global_status_others, global_status_shards,
-		global_status_daemon, NULL};
+	static report_step *const steps[] = {global_status_keys, global_status_others,
+		global_status_shards, global_status_daemon, NULL};
 
 	(void)p;
 	start(client, steps, NULL);
@@ -73,8 +75,8 @@ void command_showstates(struct pluto *p, struct client *client)
 void command_connectionstatus(struct pluto *p, struct client *client)
 {
 	static report_step *const steps[] = {report_gather_sas, connection_list, NULL};
-	static report_step *const all[] = {
-		report_gather_sas, connection_list_head, connection_list, connection_list_total, NULL};
+	static report_step *const all[] = {report_gather_sas, connection_list_head, connection_list,
+		connection_list_total, NULL};
 
 	start_named(p, client, command_argument(client, "name") ? steps : all);
 }

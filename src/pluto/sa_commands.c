@@ -18,11 +18,13 @@ static bool may_initiate(struct pluto *p, struct client *client, const struct co
 	}
 	if (connection_is_template(c) && ip_is_unset(remote)) {
 		client_line(client, RC_PEER_UNKNOWN,
-			"\"%s\": cannot initiate connection without knowing peer IP address", c->name);
+			"\"%s\": cannot initiate connection without knowing peer IP address",
+			c->name);
 		return false;
 	}
 	if (!ip_is_unset(remote) && remote->family != c->local.host.family) {
-		client_line(client, RC_PEER_UNKNOWN, "\"%s\": cannot initiate: --remote-host is of another address family",
+		client_line(client, RC_PEER_UNKNOWN,
+			"\"%s\": cannot initiate: --remote-host is of another address family",
 			c->name);
 		return false;
 	}
@@ -31,7 +33,8 @@ static bool may_initiate(struct pluto *p, struct client *client, const struct co
 
 void command_initiate(struct pluto *p, struct client *client)
 {
-	const char *name = command_argument(client, "name"), *text = command_argument(client, "remote-host");
+	const char *name = command_argument(client, "name"),
+		   *text = command_argument(client, "remote-host");
 	bool wait = !command_is_yes(client, "asynchronous"), by_alias;
 	struct ip_address remote = {0};
 	struct connection **list;
@@ -41,7 +44,8 @@ void command_initiate(struct pluto *p, struct client *client)
 		return;
 	}
 	if (text && (!ip_parse(text, &remote) || ip_is_any(&remote))) {
-		client_line(client, RC_PEER_UNKNOWN, "--remote-host %.64s is not an IP address", text);
+		client_line(
+			client, RC_PEER_UNKNOWN, "--remote-host %.64s is not an IP address", text);
 		return;
 	}
 	list = name ? connections_by_name(p, name, &by_alias) : NULL;
@@ -85,7 +89,8 @@ void command_deletestate(struct pluto *p, struct client *client)
 	unsigned long long serial;
 
 	if (!text || !conf_count(text[0] == '#' ? text + 1 : text, &serial) || serial == 0) {
-		client_line(client, RC_UNKNOWN_NAME, "'%.32s' is not a state number", text ? text : "");
+		client_line(
+			client, RC_UNKNOWN_NAME, "'%.32s' is not a state number", text ? text : "");
 		return;
 	}
 	client_expects(client);

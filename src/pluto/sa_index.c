@@ -98,8 +98,9 @@ void sa_index_visit(struct report_text *text, struct ike_engine *engine,
 	}
 	if (view->established)
 		view_ike_suite(&view->chosen, ike, sizeof(ike));
-	report_printf(text, "%llu %u %llu %llu %s %s\n", (unsigned long long)view->connection->serial,
-		view->instance, (unsigned long long)(view->established ? view->serial : 0),
+	report_printf(text, "%llu %u %llu %llu %s %s\n",
+		(unsigned long long)view->connection->serial, view->instance,
+		(unsigned long long)(view->established ? view->serial : 0),
 		(unsigned long long)newest, ike, esp);
 }
 

@@ -1,4 +1,5 @@
-/* Which SAs each connection has: gathered from the shards before connections are reported. Control thread. */
+/* Which SAs each connection has: gathered from the shards before connections are reported. Control
+ * thread. */
 #ifndef PLUTO_SA_INDEX_H
 #define PLUTO_SA_INDEX_H
 
@@ -7,10 +8,10 @@
 
 struct sa_entry {
 	struct table_node node;
-	struct sa_entry *next;       /* the index's */
-	uint64_t connection;         /* its serial */
-	uint64_t ike, child;         /* #N of the newest established ones; 0: none */
-	uint64_t instances;          /* of a template: with an established Child SA */
+	struct sa_entry *next; /* the index's */
+	uint64_t connection;   /* its serial */
+	uint64_t ike, child;   /* #N of the newest established ones; 0: none */
+	uint64_t instances;    /* of a template: with an established Child SA */
 	const char *ike_algorithms, *child_algorithms; /* of those, or NULL */
 };
 

@@ -1,14 +1,16 @@
-/* Reports over all SAs: each shard writes about its own. Lines come shard by shard, in order of serial number within each. */
+/* Reports over all SAs: each shard writes about its own. Lines come shard by shard, in order of
+ * serial number within each. */
 #include "reports.h"
 
 #include "view_text.h"
 
-typedef void child_lines(char *out, size_t size, const struct ike_sa_view *view, const struct child_view *child,
-	const struct ipsec_counters *counters);
+typedef void child_lines(char *out, size_t size, const struct ike_sa_view *view,
+	const struct child_view *child, const struct ipsec_counters *counters);
 
 /* Every Child SA of the view that `established` lets through. */
-static void each_child(struct report_text *text, struct ike_engine *engine, const struct ike_sa_view *view,
-	const struct ipsec_counters *counters, bool established, child_lines *lines)
+static void each_child(struct report_text *text, struct ike_engine *engine,
+	const struct ike_sa_view *view, const struct ipsec_counters *counters, bool established,
+	child_lines *lines)
 {
 	struct child_view child = view->child;
 	char out[VIEW_LINE_MAX];
@@ -23,8 +25,8 @@ static void each_child(struct report_text *text, struct ike_engine *engine, cons
 	}
 }
 
-static void visit_traffic(struct report_text *text, struct ike_engine *engine, const struct ike_sa_view *view,
-	const struct ipsec_counters *counters, void *arg)
+static void visit_traffic(struct report_text *text, struct ike_engine *engine,
+	const struct ike_sa_view *view, const struct ipsec_counters *counters, void *arg)
 {
 	if (view_passes(view, arg))
 		each_child(text, engine, view, counters, true, traffic_status_line);
@@ -35,8 +37,8 @@ enum step_result traffic_status(struct report *r)
 	return report_walk(r, visit_traffic, true);
 }
 
-static void visit_states(struct report_text *text, struct ike_engine *engine, const struct ike_sa_view *view,
-	const struct ipsec_counters *counters, void *arg)
+static void visit_states(struct report_text *text, struct ike_engine *engine,
+	const struct ike_sa_view *view, const struct ipsec_counters *counters, void *arg)
 {
 	char out[VIEW_LINE_MAX];
 
@@ -52,8 +54,8 @@ enum step_result show_states(struct report *r)
 	return report_walk(r, visit_states, true);
 }
 
-static void visit_brief(struct report_text *text, struct ike_engine *engine, const struct ike_sa_view *view,
-	const struct ipsec_counters *counters, void *arg)
+static void visit_brief(struct report_text *text, struct ike_engine *engine,
+	const struct ike_sa_view *view, const struct ipsec_counters *counters, void *arg)
 {
 	if (view_passes(view, arg))
 		each_child(text, engine, view, counters, true, brief_connection_line);

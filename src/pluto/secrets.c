@@ -13,11 +13,12 @@
 
 struct loading {
 	struct secret_store *store;
-	FILE *list;            /* for --listpsks: kinds and indices, never a secret */
+	FILE *list; /* for --listpsks: kinds and indices, never a secret */
 	unsigned psks, others;
 };
 
-static bool add_psk(struct loading *l, const struct secret_line *line, char *error, size_t error_size)
+static bool add_psk(
+	struct loading *l, const struct secret_line *line, char *error, size_t error_size)
 {
 	struct identity *ids[SECRET_IDENTITIES_MAX] = {NULL};
 	char reason[256];
@@ -45,15 +46,16 @@ static bool add_psk(struct loading *l, const struct secret_line *line, char *err
 		identity_unref(ids[--count]);
 	if (failed > 0)
 		snprintf(error, error_size, "%s:%u: %s", line->file, line->line,
-			failed == EEXIST      ? "there is another secret for the same identities"
-				: failed == E2BIG ? "too many identities in one entry"
-						  : "out of memory");
+			failed == EEXIST  ? "there is another secret for the same identities"
+			: failed == E2BIG ? "too many identities in one entry"
+					  : "out of memory");
 	return failed == 0;
 }
 
 static bool take_line(const struct secret_line *line, void *arg, char *error, size_t error_size)
 {
-	static const char *const kinds[] = {[SECRET_PSK] = "PSK", [SECRET_XAUTH] = "XAUTH", [SECRET_PPKS] = "PPKS"};
+	static const char *const kinds[] = {
+		[SECRET_PSK] = "PSK", [SECRET_XAUTH] = "XAUTH", [SECRET_PPKS] = "PPKS"};
 	struct loading *l = arg;
 
 	if (line->kind == SECRET_IGNORED)
@@ -102,7 +104,8 @@ void secrets_load(struct pluto *p, struct client *client)
 		tell(client, RC_INTERNAL, "out of memory: the secrets are not loaded");
 		ok = false;
 	} else {
-		ok = secrets_file_read(p->options.secrets_file, take_line, &l, error, sizeof(error));
+		ok = secrets_file_read(
+			p->options.secrets_file, take_line, &l, error, sizeof(error));
 		if (!ok)
 			tell(client, RC_FATAL, "%s; the secrets loaded before stay", error);
 	}

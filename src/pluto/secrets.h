@@ -5,8 +5,8 @@
 struct pluto;
 struct client;
 
-/* All or nothing: when the file cannot be read, what was loaded before stays. Says what it does to the log and to `client`, which
- * may be NULL. May wait for a grace period. */
+/* All or nothing: when the file cannot be read, what was loaded before stays. Says what it does to
+ * the log and to `client`, which may be NULL. May wait for a grace period. */
 void secrets_load(struct pluto *p, struct client *client);
 
 #endif

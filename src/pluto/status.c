@@ -17,9 +17,10 @@ static void say_interface(struct report *r, const struct listen_address *a)
 
 	ip_text(&a->address, ip);
 	if (o->nat_port)
-		report_text_line(r, "interface %s %s%s%s:UDP/%u (NAT)", a->interface, open, ip, close,
-			o->nat_port);
-	report_text_line(r, "interface %s %s%s%s:UDP/%u", a->interface, open, ip, close, o->ike_port);
+		report_text_line(r, "interface %s %s%s%s:UDP/%u (NAT)", a->interface, open, ip,
+			close, o->nat_port);
+	report_text_line(
+		r, "interface %s %s%s%s:UDP/%u", a->interface, open, ip, close, o->ike_port);
 }
 
 enum step_result status_interfaces(struct report *r)
@@ -33,7 +34,8 @@ enum step_result status_interfaces(struct report *r)
 	return r->after < p->address_count ? STEP_MORE : STEP_DONE;
 }
 
-/* What an operator may have set; keys that have no meaning here stand with the value that is true of this daemon. */
+/* What an operator may have set; keys that have no meaning here stand with the value that is true
+ * of this daemon. */
 enum step_result status_setup(struct report *r)
 {
 	const struct options *o = &r->pluto->options;
@@ -51,27 +53,31 @@ enum step_result status_setup(struct report *r)
 	report_text_line(r, "configdir=/etc, configfile=%s, secrets=%s, ipsecdir=/etc/ipsec.d",
 		o->config_file ? o->config_file : "<unset>", o->secrets_file);
 	report_text_line(r, "nssdir=<unset>, dumpdir=<unset>, statsbin=unset");
-	report_text_line(r, "dnssec-enable=no, dnssec-rootkey-file=<unset>, dnssec-anchors=<unset>");
+	report_text_line(
+		r, "dnssec-enable=no, dnssec-rootkey-file=<unset>, dnssec-anchors=<unset>");
 	report_text_line(r, "pluto_version=%s, pluto_vendorid=<unset>", PLUTONIUM_VERSION);
-	report_text_line(r, "nhelpers=%d, uniqueids=%s, shuntlifetime=900s, expire-lifetime=30s", o->nhelpers,
-		o->unique_ids ? "yes" : "no");
+	report_text_line(r, "nhelpers=%d, uniqueids=%s, shuntlifetime=900s, expire-lifetime=30s",
+		o->nhelpers, o->unique_ids ? "yes" : "no");
 	report_text_line(r, "logfile='%s', logappend=%s, logip=yes, audit-log=no",
-		o->log_file           ? o->log_file
-			: o->stderr_log ? "<stderr>"
-					: "<syslog>",
+		o->log_file     ? o->log_file
+		: o->stderr_log ? "<stderr>"
+				: "<syslog>",
 		o->log_no_append ? "no" : "yes");
 	report_text_line(r,
-		"ddos-cookies-threshold=%llu, ddos-max-halfopen=%llu, ddos-mode=%s, ikev1-policy=drop",
+		"ddos-cookies-threshold=%llu, ddos-max-halfopen=%llu, ddos-mode=%s, "
+		"ikev1-policy=drop",
 		(unsigned long long)o->ddos_threshold, (unsigned long long)o->max_half_open,
 		ddos_mode_name(o->ddos_mode));
 	report_text_line(r,
-		"ikebuf=%zu, msg_errqueue=yes, crl-strict=no, crlcheckinterval=0, listen=%s, nflog-all=0, dns-resolver=file,",
+		"ikebuf=%zu, msg_errqueue=yes, crl-strict=no, crlcheckinterval=0, listen=%s, "
+		"nflog-all=0, dns-resolver=file,",
 		o->socket_buffer, o->listen_count ? listen : "<any>");
 	report_text_line(r, "ocsp-enable=no, ocsp-strict=no, ocsp-timeout=2");
 	report_text_line(r, "global-redirect=no, global-redirect-to=<unset>");
 	report_text_line(r, "debug: %s", o->debug ? "base" : "");
 	report_text_line(r, "%s", "");
-	report_text_line(r, "nat-traversal: keep-alive=%u, nat-ikeport=%u", o->keep_alive_s, o->nat_port);
+	report_text_line(
+		r, "nat-traversal: keep-alive=%u, nat-ikeport=%u", o->keep_alive_s, o->nat_port);
 	report_text_line(r, "%s", "");
 	return STEP_DONE;
 }
@@ -108,14 +114,14 @@ enum step_result status_kernel_algorithms(struct report *r)
 		if (!a->esp_capable || !kernel_runs(kernel, a))
 			continue;
 		key_sizes(a, &min, &max);
-		report_text_line(r, "algorithm ESP encrypt: name=%s, keysizemin=%u, keysizemax=%u", a->name, min,
-			max);
+		report_text_line(r, "algorithm ESP encrypt: name=%s, keysizemin=%u, keysizemax=%u",
+			a->name, min, max);
 	}
 	for (size_t i = 0; (a = algorithm_at(TRANSFORM_INTEG, i)); i++)
 		if (a->esp_capable && a->id != INTEG_NONE &&
 			kernel_supports(kernel, ENCR_AES_CBC, 128, a->id, false))
-			report_text_line(r, "algorithm AH/ESP auth: name=%s, key-length=%u", a->name,
-				a->key_len * 8u);
+			report_text_line(r, "algorithm AH/ESP auth: name=%s, key-length=%u",
+				a->name, a->key_len * 8u);
 	report_text_line(r, "%s", "");
 	return STEP_DONE;
 }
@@ -129,15 +135,18 @@ enum step_result status_ike_algorithms(struct report *r)
 	for (size_t i = 0; (a = algorithm_at(TRANSFORM_ENCR, i)); i++)
 		if (a->ike_capable)
 			report_text_line(r,
-				"algorithm IKE encrypt: v1id=%d, v1name=%s%s, v2id=%u, v2name=%s, blocksize=%u, keydeflen=%u",
+				"algorithm IKE encrypt: v1id=%d, v1name=%s%s, v2id=%u, v2name=%s, "
+				"blocksize=%u, keydeflen=%u",
 				a->ikev1_ike_id, a->ikev1_ike_id >= 0 ? "OAKLEY_" : "",
-				a->ikev1_ike_id >= 0 ? a->name : "n/a", a->id, a->name, a->block_len,
-				a->fixed_key ? a->key_len * 8u : a->key_bits[0]);
+				a->ikev1_ike_id >= 0 ? a->name : "n/a", a->id, a->name,
+				a->block_len, a->fixed_key ? a->key_len * 8u : a->key_bits[0]);
 	for (size_t i = 0; (a = algorithm_at(TRANSFORM_PRF, i)); i++)
-		report_text_line(r, "algorithm IKE PRF: name=%s, hashlen=%u", a->name, a->output_len);
+		report_text_line(
+			r, "algorithm IKE PRF: name=%s, hashlen=%u", a->name, a->output_len);
 	for (size_t i = 0; (a = algorithm_at(TRANSFORM_KE, i)); i++)
 		if (a->id != KE_NONE)
-			report_text_line(r, "algorithm IKE Key Exchange Method (DH): name=%s, bits=%u", a->name,
+			report_text_line(r,
+				"algorithm IKE Key Exchange Method (DH): name=%s, bits=%u", a->name,
 				a->ke_bits);
 	report_text_line(r, "%s", "");
 	return STEP_DONE;

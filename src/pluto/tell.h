@@ -7,6 +7,7 @@
 struct client;
 
 /* `client` may be NULL. */
-void tell(struct client *client, enum ike_rc code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void tell(struct client *client, enum ike_rc code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif

@@ -43,7 +43,8 @@ void view_ike_suite(const struct chosen_proposal *chosen, char *out, size_t size
 	char encr[ALGORITHM_TEXT_MAX];
 
 	snprintf(out, size, "%s-%s-%s",
-		chosen->encr ? algorithm_encr_text(chosen->encr, chosen->encr_key_bits, encr) : "NONE",
+		chosen->encr ? algorithm_encr_text(chosen->encr, chosen->encr_key_bits, encr)
+			     : "NONE",
 		chosen->prf ? chosen->prf->name : "NONE", chosen->ke ? chosen->ke->name : "NONE");
 }
 
@@ -82,8 +83,8 @@ static uint64_t byte_limit(const struct ike_sa_view *view)
 
 /* ---- trafficstatus ------------------------------------------------------------ */
 
-void traffic_status_line(char *out, size_t size, const struct ike_sa_view *view, const struct child_view *child,
-	const struct ipsec_counters *counters)
+void traffic_status_line(char *out, size_t size, const struct ike_sa_view *view,
+	const struct child_view *child, const struct ipsec_counters *counters)
 {
 	static const struct ipsec_counters none;
 	const struct ipsec_counters *in = counters ? &counters[0] : &none;
@@ -91,8 +92,9 @@ void traffic_status_line(char *out, size_t size, const struct ike_sa_view *view,
 	char name[VIEW_NAME_MAX], limit[32], id[IDENTITY_TEXT_MAX];
 	struct line line = line_of(out, size);
 
-	line_add(&line, "#%" PRIu64 ": %s, type=%s, add_time=%" PRIu64 ", inBytes=%" PRIu64
-			", outBytes=%" PRIu64 ", maxBytes=%sB, id='%s'",
+	line_add(&line,
+		"#%" PRIu64 ": %s, type=%s, add_time=%" PRIu64 ", inBytes=%" PRIu64
+		", outBytes=%" PRIu64 ", maxBytes=%sB, id='%s'",
 		child->serial, view_name(view, name), protocol_name(child->protocol), in->add_time,
 		in->bytes, outward->bytes, limit_text(byte_limit(view), limit),
 		view->remote_id ? identity_text(view->remote_id, id) : "%none");
@@ -107,12 +109,13 @@ static void add_timer(struct line *line, const char *event, uint64_t seconds)
 		line_add(line, " %s in %" PRIu64 "s;", event, seconds);
 }
 
-static void add_head(struct line *line, const struct ike_sa_view *view, uint64_t serial, const char *story)
+static void add_head(
+	struct line *line, const struct ike_sa_view *view, uint64_t serial, const char *story)
 {
 	char name[VIEW_NAME_MAX];
 
-	line_add(line, "#%" PRIu64 ": %s:%u %s;", serial, view_name(view, name), view->path.remote.port,
-		story);
+	line_add(line, "#%" PRIu64 ": %s:%u %s;", serial, view_name(view, name),
+		view->path.remote.port, story);
 }
 
 void show_states_ike_line(char *out, size_t size, const struct ike_sa_view *view)
@@ -124,18 +127,20 @@ void show_states_ike_line(char *out, size_t size, const struct ike_sa_view *view
 	add_timer(&line, "EXPIRE", view->expire_in_s);
 	add_timer(&line, "RETRANSMIT", view->retransmit_in_s);
 	add_timer(&line, "LIVENESS", view->liveness_in_s);
-	add_timer(&line, view->initiator ? "TIMEOUT_INITIATOR" : "TIMEOUT_RESPONDER", view->timeout_in_s);
+	add_timer(&line, view->initiator ? "TIMEOUT_INITIATOR" : "TIMEOUT_RESPONDER",
+		view->timeout_in_s);
 	line_add(&line, "%s %s;", view->newest ? " newest;" : "",
 		view->crypto_pending ? "crypto_calculating" : "idle");
 	line_end(&line);
 }
 
-void show_states_child_lines(char *out, size_t size, const struct ike_sa_view *view, const struct child_view *child,
-	const struct ipsec_counters *counters)
+void show_states_child_lines(char *out, size_t size, const struct ike_sa_view *view,
+	const struct child_view *child, const struct ipsec_counters *counters)
 {
 	const char *protocol = child->protocol == IPSEC_AH ? "ah" : "esp";
 	const char *shown = protocol_name(child->protocol);
-	char name[VIEW_NAME_MAX], local[IP_TEXT_MAX], remote[IP_TEXT_MAX], in[32], outward[32], limit[32];
+	char name[VIEW_NAME_MAX], local[IP_TEXT_MAX], remote[IP_TEXT_MAX], in[32], outward[32],
+		limit[32];
 	struct line line = line_of(out, size);
 
 	add_head(&line, view, child->serial, child->story);
@@ -143,8 +148,8 @@ void show_states_child_lines(char *out, size_t size, const struct ike_sa_view *v
 	add_timer(&line, "EXPIRE", child->expire_in_s);
 	line_add(&line, "%s IKE SA #%" PRIu64 "; idle;",
 		child->newest && child->established ? " newest; eroute owner;"
-			: child->newest                 ? " newest;"
-							: "",
+		: child->newest                     ? " newest;"
+						    : "",
 		view->serial);
 	line_end(&line);
 	if (!child->established)
@@ -152,7 +157,8 @@ void show_states_child_lines(char *out, size_t size, const struct ike_sa_view *v
 	ip_text(&view->path.local.address, local);
 	ip_text(&view->path.remote.address, remote);
 	line_add(&line, "#%" PRIu64 ": %s %s.%" PRIx32 "@%s %s.%" PRIx32 "@%s", child->serial,
-		view_name(view, name), protocol, child->out_spi, remote, protocol, child->in_spi, local);
+		view_name(view, name), protocol, child->out_spi, remote, protocol, child->in_spi,
+		local);
 	if (child->mode == IPSEC_TUNNEL)
 		line_add(&line, " tun.0@%s tun.0@%s", remote, local);
 	line_add(&line, " Traffic: %sin=%s %sout=%s %smax=%sB ", shown,
@@ -172,8 +178,8 @@ static void add_selectors(struct line *line, const struct traffic_selector *ts, 
 		line_add(line, "%s%s", i ? "," : "", traffic_selector_text(&ts[i], text));
 }
 
-void brief_connection_line(char *out, size_t size, const struct ike_sa_view *view, const struct child_view *child,
-	const struct ipsec_counters *counters)
+void brief_connection_line(char *out, size_t size, const struct ike_sa_view *view,
+	const struct child_view *child, const struct ipsec_counters *counters)
 {
 	char name[VIEW_NAME_MAX], local[IP_TEXT_MAX], remote[IP_TEXT_MAX], in[32], outward[32];
 	struct line line = line_of(out, size);
@@ -182,8 +188,10 @@ void brief_connection_line(char *out, size_t size, const struct ike_sa_view *vie
 	line_add(&line, " <==> ");
 	add_selectors(&line, child->remote_ts, child->remote_ts_count);
 	line_add(&line, "\tfrom %s to %s (%s/%s)\t%s, reqid=%" PRIu32,
-		ip_text(&view->path.local.address, local), ip_text(&view->path.remote.address, remote),
+		ip_text(&view->path.local.address, local),
+		ip_text(&view->path.remote.address, remote),
 		scaled(counters ? counters[0].bytes : 0, in),
-		scaled(counters ? counters[1].bytes : 0, outward), view_name(view, name), child->reqid);
+		scaled(counters ? counters[1].bytes : 0, outward), view_name(view, name),
+		child->reqid);
 	line_end(&line);
 }

@@ -18,13 +18,13 @@ bool view_passes(const struct ike_sa_view *view, const struct report_filter *fil
 void view_ike_suite(const struct chosen_proposal *chosen, char *out, size_t size);
 
 /* Each fills `out` with whole lines, newline included. */
-void traffic_status_line(char *out, size_t size, const struct ike_sa_view *view, const struct child_view *child,
-	const struct ipsec_counters *counters);
+void traffic_status_line(char *out, size_t size, const struct ike_sa_view *view,
+	const struct child_view *child, const struct ipsec_counters *counters);
 void show_states_ike_line(char *out, size_t size, const struct ike_sa_view *view);
-void show_states_child_lines(char *out, size_t size, const struct ike_sa_view *view, const struct child_view *child,
-	const struct ipsec_counters *counters);
+void show_states_child_lines(char *out, size_t size, const struct ike_sa_view *view,
+	const struct child_view *child, const struct ipsec_counters *counters);
 /* As --briefconnectionstatus has it, from an SA. */
-void brief_connection_line(char *out, size_t size, const struct ike_sa_view *view, const struct child_view *child,
-	const struct ipsec_counters *counters);
+void brief_connection_line(char *out, size_t size, const struct ike_sa_view *view,
+	const struct child_view *child, const struct ipsec_counters *counters);
 
 #endif

@@ -36,10 +36,10 @@ static void test_answers(void **state)
 		{"", "", 0},
 		{"000 one\n000 two\n", "one\ntwo\n", 0},
 		{"000 one\n021 no such\n056 later\n", "one\nno such\nlater\n", 21},
-		{"000 a\n000 \n000 b\n", "a\n\nb\n", 0},      /* an empty line of a report */
-		{"051 \n000 a\n", "a\n", 51},                 /* a bare status prints nothing */
-		{"010 x\n019 y\n", "x\ny\n", 0},              /* below the floor */
-		{"200 x\n", "x\n", 0},                        /* above the roof */
+		{"000 a\n000 \n000 b\n", "a\n\nb\n", 0}, /* an empty line of a report */
+		{"051 \n000 a\n", "a\n", 51},            /* a bare status prints nothing */
+		{"010 x\n019 y\n", "x\ny\n", 0},         /* below the floor */
+		{"200 x\n", "x\n", 0},                   /* above the roof */
 		{"000 no end", "no end\n", 0},
 		{"12x strange\n", "12x strange\n", 0},
 		{"ab\n", "ab\n", 0},

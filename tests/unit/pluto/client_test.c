@@ -57,7 +57,8 @@ static int connected(struct client **client)
 {
 	int ends[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
 	client_accept(&p, ends[1]);
 	*client = client_by_watcher(&p.clients, p.clients.last_watcher);
 	return ends[0];
@@ -144,7 +145,8 @@ static void test_unknown_command(void **state)
 	free(message);
 }
 
-/* Whatever the bytes are: an answer in words, or the connection stays open for more, and nothing grows. */
+/* Whatever the bytes are: an answer in words, or the connection stays open for more, and nothing
+ * grows. */
 static void test_garbage(void **state)
 {
 	(void)state;
@@ -303,7 +305,8 @@ static void test_report(void **state)
 			assert_non_null(fgets(line + len, (int)(sizeof(line) - len), f));
 		}
 		snprintf(wanted, sizeof(wanted),
-			"000 line %llu of a report that is far longer than any socket buffer\n", expected++);
+			"000 line %llu of a report that is far longer than any socket buffer\n",
+			expected++);
 		assert_string_equal(line, wanted);
 	}
 	assert_int_equal(expected, BIG_LINES);
@@ -327,7 +330,8 @@ static void test_report_abandoned(void **state)
 	assert_int_equal(p.clients.count, 0);
 }
 
-/* All places are taken by clients that do not read: the one that is stuck longest makes room, not before its time. */
+/* All places are taken by clients that do not read: the one that is stuck longest makes room, not
+ * before its time. */
 static void test_room_for_others(void **state)
 {
 	int fds[CLIENTS_MAX], late[2];
@@ -344,7 +348,8 @@ static void test_room_for_others(void **state)
 			oldest = c;
 	}
 	assert_int_equal(p.clients.count, CLIENTS_MAX);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, late), 0);
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, late), 0);
 	client_accept(&p, late[1]);
 	assert_true(read(late[0], answer, sizeof(answer) - 1) > 0);
 	assert_string_equal(answer, "052 too many clients at once\n");
@@ -367,7 +372,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_garbage, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_slow_request, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_gone_before_request, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_unread_lines_are_lost_and_counted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_unread_lines_are_lost_and_counted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_report, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_report_abandoned, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_room_for_others, set_up, tear_down),

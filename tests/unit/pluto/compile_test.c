@@ -42,8 +42,8 @@ static struct keyvalues description(const char *text)
 	return kv;
 }
 
-static struct connection *compile_with(const char *name, const char *text, const struct compile_context *context,
-	char *error, size_t size)
+static struct connection *compile_with(const char *name, const char *text,
+	const struct compile_context *context, char *error, size_t size)
 {
 	struct keyvalues kv = description(text);
 	struct connection *c;
@@ -86,33 +86,42 @@ static void test_errors(void **state)
 		{"left=%any right=0.0.0.0 authby=secret",
 			"left=%any and right=%any: one end must have an address"},
 		{"left=gw.example right=192.0.2.2 authby=secret",
-			"left=gw.example is not an IP address (host names are not implemented yet)"},
-		{"left=192.0.2.1 right=%opportunistic authby=secret", "right=%opportunistic is not implemented yet"},
+			"left=gw.example is not an IP address (host names are not implemented "
+			"yet)"},
+		{"left=192.0.2.1 right=%opportunistic authby=secret",
+			"right=%opportunistic is not implemented yet"},
 		{"left=192.0.2.1 right=2001:db8::1 authby=secret",
 			"left=192.0.2.1 and right=2001:db8::1 are not of one address family"},
-		{"left=192.0.2.1 right=192.0.2.1 authby=secret", "left= and right= are the same address, 192.0.2.1"},
+		{"left=192.0.2.1 right=192.0.2.1 authby=secret",
+			"left= and right= are the same address, 192.0.2.1"},
 		{PSK "hostaddrfamily=ipv6", "left=192.0.2.1 is not an IPv6 address"},
 		{PSK "hostaddrfamily=ipx", "hostaddrfamily=ipx is not ipv4 or ipv6"},
-		{PSK "clientaddrfamily=ipv6 leftsubnet=10.1.0.0/24", "leftsubnet=10.1.0.0/24 is not IPv6"},
-		{HOSTS, "authby=rsasig,ecdsa (the default) is not implemented yet: say authby=secret"},
+		{PSK "clientaddrfamily=ipv6 leftsubnet=10.1.0.0/24",
+			"leftsubnet=10.1.0.0/24 is not IPv6"},
+		{HOSTS, "authby=rsasig,ecdsa (the default) is not implemented yet: say "
+			"authby=secret"},
 		{HOSTS "authby=rsasig", "authby=rsasig is not implemented yet: only secret is"},
 		{PSK "leftauth=ecdsa", "leftauth=ecdsa is not implemented yet: only secret is"},
 		{PSK "leftsubnet=10.1.0.1/24", "leftsubnet=10.1.0.1/24 is not a subnet"},
 		{PSK "leftsubnet=10.1.0.0/33", "leftsubnet=10.1.0.0/33 is not a subnet"},
 		{PSK "leftsubnet=,", "leftsubnet= is empty"},
 		{PSK "leftsubnet=vhost:%priv", "leftsubnet=vhost:%priv is not implemented yet"},
-		{PSK "leftsubnet=10.0.0.0/24,10.0.1.0/24,10.0.2.0/24,10.0.3.0/24,10.0.4.0/24,10.0.5.0/24,"
-		     "10.0.6.0/24,10.0.7.0/24,10.0.8.0/24,10.0.9.0/24,10.0.10.0/24,10.0.11.0/24,10.0.12.0/24,"
+		{PSK "leftsubnet=10.0.0.0/24,10.0.1.0/24,10.0.2.0/24,10.0.3.0/24,10.0.4.0/"
+		     "24,10.0.5.0/24,"
+		     "10.0.6.0/24,10.0.7.0/24,10.0.8.0/24,10.0.9.0/24,10.0.10.0/24,10.0.11.0/"
+		     "24,10.0.12.0/24,"
 		     "10.0.13.0/24,10.0.14.0/24,10.0.15.0/24,10.0.16.0/24",
 			"leftsubnet= has more than 16 selectors"},
 		{PSK "leftsubnet=10.1.0.0/24 rightsubnet=2001:db8::/64",
 			"leftsubnet= and rightsubnet= are not of one address family"},
-		{PSK "leftsubnet=2001:db8::/64", "leftsubnet= and rightsubnet= are not of one address family"},
+		{PSK "leftsubnet=2001:db8::/64",
+			"leftsubnet= and rightsubnet= are not of one address family"},
 		{PSK "leftprotoport=17/70000", "leftprotoport=17/70000 is not PROTOCOL/PORT"},
 		{PSK "leftprotoport=carrier/1", "leftprotoport=carrier/1 is not PROTOCOL/PORT"},
 		{PSK "leftprotoport=%any/17", "leftprotoport=%any/17 is not PROTOCOL/PORT"},
 		{PSK "leftsubnet=10.1.0.0/24/udp/5 leftprotoport=17/5",
-			"leftsubnet=10.1.0.0/24/udp/5 names a protocol, and leftprotoport= does too"},
+			"leftsubnet=10.1.0.0/24/udp/5 names a protocol, and leftprotoport= does "
+			"too"},
 		{"left=192.0.2.1 right=%any authby=secret rightprotoport=17/1701",
 			"rightprotoport= with right=%any is not implemented yet"},
 		{PSK "type=transport leftsubnet=10.1.0.0/24",
@@ -135,7 +144,8 @@ static void test_errors(void **state)
 		{PSK "ikelifetime=long", "ikelifetime=long is not a duration"},
 		{PSK "rekeyfuzz=lots", "rekeyfuzz=lots is not a percentage"},
 		{PSK "rekeymargin=2d", "rekeymargin=2d is not a duration of at most a day"},
-		{PSK "retransmit-interval=0", "retransmit-interval=0 is not a duration of 1ms to 60s"},
+		{PSK "retransmit-interval=0",
+			"retransmit-interval=0 is not a duration of 1ms to 60s"},
 		{PSK "replay-window=5000", "replay-window=5000 is not a number from 0 to 4096"},
 		{PSK "keyingtries=-1", "keyingtries=-1 is not a number"},
 		{PSK "reqid=0", "reqid=0 is not a number from 1 to 65535"},
@@ -235,13 +245,19 @@ static void test_defaults(void **state)
 
 static void test_values(void **state)
 {
-	struct connection *c = compile_good(PSK
-		"leftid=@a.test rightid=@#0a0b leftsubnet=10.1.0.0/24,10.3.0.0/16 rightsubnet=10.2.0.0/24 "
-		"rightprotoport=tcp/443 rightikeport=4501 ikelifetime=90m lifetime=1d rekeymargin=2m rekeyfuzz=20% "
-		"rekey=no keyingtries=%forever dpddelay=1500ms retransmit-interval=250 retransmit-timeout=1m "
-		"replay-window=0 encapsulation=no esn=no pfs=no narrowing=yes initial-contact=yes nat-keepalive=no "
-		"decap-dscp=yes nopmtudisc=yes reqid=17 priority=99 ipsec-max-bytes=1MiB ipsec-max-packets=1000 "
-		"connalias=grp,other ike=aes256-sha2_256;dh19 esp=aes_gcm256 auto=start type=tunnel");
+	struct connection *c =
+		compile_good(PSK "leftid=@a.test rightid=@#0a0b leftsubnet=10.1.0.0/24,10.3.0.0/16 "
+				 "rightsubnet=10.2.0.0/24 "
+				 "rightprotoport=tcp/443 rightikeport=4501 ikelifetime=90m "
+				 "lifetime=1d rekeymargin=2m rekeyfuzz=20% "
+				 "rekey=no keyingtries=%forever dpddelay=1500ms "
+				 "retransmit-interval=250 retransmit-timeout=1m "
+				 "replay-window=0 encapsulation=no esn=no pfs=no narrowing=yes "
+				 "initial-contact=yes nat-keepalive=no "
+				 "decap-dscp=yes nopmtudisc=yes reqid=17 priority=99 "
+				 "ipsec-max-bytes=1MiB ipsec-max-packets=1000 "
+				 "connalias=grp,other ike=aes256-sha2_256;dh19 esp=aes_gcm256 "
+				 "auto=start type=tunnel");
 
 	(void)state;
 	assert_int_equal(c->local.id->kind, ID_FQDN);
@@ -283,8 +299,9 @@ static void test_values(void **state)
 
 static void test_road_warrior(void **state)
 {
-	struct connection *c = compile_good("left=2001:db8::1 right=%any authby=secret rightid=user@example.net "
-					    "leftsubnet=10.0.0.0/8 rightsubnet=10.9.0.0/16");
+	struct connection *c =
+		compile_good("left=2001:db8::1 right=%any authby=secret rightid=user@example.net "
+			     "leftsubnet=10.0.0.0/8 rightsubnet=10.9.0.0/16");
 
 	(void)state;
 	assert_true(connection_is_template(c));
@@ -315,14 +332,15 @@ static void test_warnings(void **state)
 	} rows[] = {
 		{PSK "dpdaction=restart", "dpdaction=restart is obsolete and ignored\n"},
 		{PSK "dpdtimeout=60", "dpdtimeout=60 has no effect with IKEv2\n"},
-		{PSK "fragmentation=yes",
-			"fragmentation=yes has no effect: IKE fragmentation is not implemented yet\n"},
+		{PSK "fragmentation=yes", "fragmentation=yes has no effect: IKE fragmentation is "
+					  "not implemented yet\n"},
 		{PSK "leftnexthop=192.0.2.254",
 			"leftnexthop=192.0.2.254 has no effect: the host's routes are used\n"},
 		{PSK "leftnexthop=%direct mobike=off auto=add leftupdown=ipsec~_updown", ""},
 		{PSK "ikelifetime=2d", "ikelifetime=2d is longer than a day: reduced to a day\n"},
 		{PSK "ikelifetime=900 ipsec-lifetime=800",
-			"rekeymargin=540s with rekeyfuzz=100% does not fit into a life of 800s: reduced to 200s\n"},
+			"rekeymargin=540s with rekeyfuzz=100% does not fit into a life of 800s: "
+			"reduced to 200s\n"},
 	};
 
 	(void)state;
@@ -348,12 +366,13 @@ static void test_shared_proposals(void **state)
 	/* More texts than it keeps: connections keep their own. */
 	for (unsigned i = 0; i < 16 * 36; i++) {
 		static const char *const ciphers[] = {"aes128", "aes256", "aes192", "aes_gcm128"};
-		static const char *const groups[] = {"dh14", "dh15", "dh16", "dh19", "dh20", "dh31"};
+		static const char *const groups[] = {
+			"dh14", "dh15", "dh16", "dh19", "dh20", "dh31"};
 		struct connection *c;
 		char text[160];
 
-		snprintf(text, sizeof(text), PSK "ike=%s-sha2_256;%s,%s-sha2_512;%s", ciphers[i % 4],
-			groups[i / 16 % 6], ciphers[i / 4 % 4], groups[i / 96]);
+		snprintf(text, sizeof(text), PSK "ike=%s-sha2_256;%s,%s-sha2_512;%s",
+			ciphers[i % 4], groups[i / 16 % 6], ciphers[i / 4 % 4], groups[i / 96]);
 		c = compile_with("x", text, &context, error, sizeof(error));
 		assert_non_null(c);
 		connection_unref(c);
@@ -377,8 +396,9 @@ static void test_orientation(void **state)
 {
 	struct listen_address both[] = {listening("192.0.2.1"), listening("192.0.2.2")};
 	struct address_set none, left, right, all;
-	struct connection *c = compile_good(PSK "leftid=@a rightid=@b leftsubnet=10.1.0.0/24 "
-						"rightsubnet=10.2.0.0/24 connalias=x ike=aes256-sha2_256;dh19");
+	struct connection *c =
+		compile_good(PSK "leftid=@a rightid=@b leftsubnet=10.1.0.0/24 "
+				 "rightsubnet=10.2.0.0/24 connalias=x ike=aes256-sha2_256;dh19");
 	struct connection *as_left, *as_right, *back;
 	char why[ORIENT_TEXT_MAX], topology[256];
 	struct line line;
@@ -387,7 +407,7 @@ static void test_orientation(void **state)
 	c->serial = 7;
 	c->reqid = 70000;
 	assert_true(address_set_make(&none, NULL, 0) && address_set_make(&left, both, 1) &&
-		address_set_make(&right, both + 1, 1) && address_set_make(&all, both, 2));
+		    address_set_make(&right, both + 1, 1) && address_set_make(&all, both, 2));
 	assert_int_equal(connection_orient(c, &none, &back), ORIENT_SAME);
 	assert_string_equal(connection_unoriented_text(c, &none, why),
 		"neither left=192.0.2.1 nor right=192.0.2.2 match an interface");

@@ -67,18 +67,23 @@ static void test_defaults(void **state)
 
 static void test_values(void **state)
 {
-	struct parsed p = parse("--nofork --stderrlog --log-no-time --log-no-append --rundir /tmp/r --secretsfile /tmp/s "
-				"--use-dpdk --dataplane-port wan0=twan0 --dataplane-port=net_pcap0,iface=x=tx "
-				"--dataplane-lcores 2 --shards 4 --no-steering --nhelpers 0 --listen 192.0.2.1,2001:db8::1 "
-				"--listen 192.0.2.2 --interface eth0 --ikeport 501 --natikeport 4501 --uniqueids no "
-				"--force-busy --ddos-ike-threshold 7 --max-halfopen-ike 9 --keep-alive 1m --debug base "
-				"--ike-socket-bufsize 1MiB --ctlsocket /tmp/c");
+	struct parsed p = parse(
+		"--nofork --stderrlog --log-no-time --log-no-append --rundir /tmp/r --secretsfile "
+		"/tmp/s "
+		"--use-dpdk --dataplane-port wan0=twan0 --dataplane-port=net_pcap0,iface=x=tx "
+		"--dataplane-lcores 2 --shards 4 --no-steering --nhelpers 0 --listen "
+		"192.0.2.1,2001:db8::1 "
+		"--listen 192.0.2.2 --interface eth0 --ikeport 501 --natikeport 4501 --uniqueids "
+		"no "
+		"--force-busy --ddos-ike-threshold 7 --max-halfopen-ike 9 --keep-alive 1m --debug "
+		"base "
+		"--ike-socket-bufsize 1MiB --ctlsocket /tmp/c");
 	const struct options *o = &p.options;
 
 	(void)state;
 	assert_string_equal(p.err, "");
-	assert_true(p.ok && o->no_fork && o->stderr_log && o->log_no_time && o->log_no_append && o->no_steering &&
-		o->debug);
+	assert_true(p.ok && o->no_fork && o->stderr_log && o->log_no_time && o->log_no_append &&
+		    o->no_steering && o->debug);
 	assert_string_equal(o->rundir, "/tmp/r");
 	assert_string_equal(o->control_socket, "/tmp/c");
 	assert_string_equal(o->secrets_file, "/tmp/s");
@@ -135,18 +140,26 @@ static void test_errors(void **state)
 		{"--nofork=yes", "pluto: option '--nofork' doesn't allow an argument\n"},
 		{"--ikeport", "pluto: option '--ikeport' requires an argument\n"},
 		{"--ikeport 0", "pluto: option '--ikeport': '0' is not a number from 1 to 65535\n"},
-		{"--ikeport 65536", "pluto: option '--ikeport': '65536' is not a number from 1 to 65535\n"},
-		{"--natikeport x", "pluto: option '--natikeport': 'x' is not a number from 0 to 65535\n"},
+		{"--ikeport 65536",
+			"pluto: option '--ikeport': '65536' is not a number from 1 to 65535\n"},
+		{"--natikeport x",
+			"pluto: option '--natikeport': 'x' is not a number from 0 to 65535\n"},
 		{"--listen any", "pluto: option '--listen': 'any' is not an IP address\n"},
 		{"--listen 0.0.0.0", "pluto: option '--listen': '0.0.0.0' is not an IP address\n"},
-		{"--nhelpers -2", "pluto: option '--nhelpers': '-2' is not a number from 0 to 1024\n"},
-		{"--dataplane-port wan0", "pluto: option '--dataplane-port': 'wan0' is not DEVICE=TWIN\n"},
-		{"--dataplane-port =t", "pluto: option '--dataplane-port': '=t' is not DEVICE=TWIN\n"},
-		{"--ddos-mode fast", "pluto: option '--ddos-mode': 'fast' is not auto, busy or unlimited\n"},
-		{"--keep-alive 2d", "pluto: option '--keep-alive': '2d' is not a duration of at most a day\n"},
-		{"--interface abcdefghijklmnop",
-			"pluto: option '--interface': 'abcdefghijklmnop' is not the name of a network interface\n"},
-		{"--virtual-private %v4:10.0.0.0/8", "pluto: option '--virtual-private' is not implemented yet\n"},
+		{"--nhelpers -2",
+			"pluto: option '--nhelpers': '-2' is not a number from 0 to 1024\n"},
+		{"--dataplane-port wan0",
+			"pluto: option '--dataplane-port': 'wan0' is not DEVICE=TWIN\n"},
+		{"--dataplane-port =t",
+			"pluto: option '--dataplane-port': '=t' is not DEVICE=TWIN\n"},
+		{"--ddos-mode fast",
+			"pluto: option '--ddos-mode': 'fast' is not auto, busy or unlimited\n"},
+		{"--keep-alive 2d",
+			"pluto: option '--keep-alive': '2d' is not a duration of at most a day\n"},
+		{"--interface abcdefghijklmnop", "pluto: option '--interface': 'abcdefghijklmnop' "
+						 "is not the name of a network interface\n"},
+		{"--virtual-private %v4:10.0.0.0/8",
+			"pluto: option '--virtual-private' is not implemented yet\n"},
 		{"--crl-strict", "pluto: option '--crl-strict' is not implemented yet\n"},
 		{"--selftest", "pluto: option '--selftest' is not implemented yet\n"},
 		{"--config /nonexistent", NULL},
@@ -184,13 +197,14 @@ static void test_config_setup(void **state)
 	(void)state;
 	assert_true(fd >= 0);
 	close(fd);
-	write_file(path, "config setup\n\tuniqueids=no\n\tlogfile=/tmp/l\n\tlogtime=no\n\tlogappend=yes\n"
-			 "\tnhelpers=2\n\tkeep-alive=30\n\tddos-mode=unlimited\n\tprotostack=netkey\n"
-			 "\tdumpdir=/tmp\n\tlisten=192.0.2.7\n");
+	write_file(path,
+		"config setup\n\tuniqueids=no\n\tlogfile=/tmp/l\n\tlogtime=no\n\tlogappend=yes\n"
+		"\tnhelpers=2\n\tkeep-alive=30\n\tddos-mode=unlimited\n\tprotostack=netkey\n"
+		"\tdumpdir=/tmp\n\tlisten=192.0.2.7\n");
 	snprintf(line, sizeof(line), "--nhelpers 1 --config %s --ddos-mode busy", path);
 	p = parse(line);
-	assert_string_equal(p.err,
-		"pluto: warning: config setup: dumpdir=/tmp has no effect: it is not implemented yet\n");
+	assert_string_equal(p.err, "pluto: warning: config setup: dumpdir=/tmp has no effect: it "
+				   "is not implemented yet\n");
 	assert_true(p.ok);
 	assert_false(p.options.unique_ids);
 	assert_string_equal(p.options.log_file, "/tmp/l");

@@ -49,17 +49,38 @@ static int tear_down(void **state)
 
 static struct ike_sa_view sa_view(void)
 {
-	struct ike_sa_view v = {.serial = 1, .connection = connection, .remote_id = peer_id, .initiator = true,
-		.established = true, .newest = true, .state = "ESTABLISHED_IKE_SA", .story = "established IKE SA",
-		.replace_in_s = 28755, .expire_in_s = UINT64_MAX, .retransmit_in_s = UINT64_MAX,
-		.liveness_in_s = UINT64_MAX, .timeout_in_s = UINT64_MAX, .child_count = 1};
+	struct ike_sa_view v = {.serial = 1,
+		.connection = connection,
+		.remote_id = peer_id,
+		.initiator = true,
+		.established = true,
+		.newest = true,
+		.state = "ESTABLISHED_IKE_SA",
+		.story = "established IKE SA",
+		.replace_in_s = 28755,
+		.expire_in_s = UINT64_MAX,
+		.retransmit_in_s = UINT64_MAX,
+		.liveness_in_s = UINT64_MAX,
+		.timeout_in_s = UINT64_MAX,
+		.child_count = 1};
 
 	v.path.local = (struct ip_endpoint){.address = address("10.66.0.1"), .port = 500};
 	v.path.remote = (struct ip_endpoint){.address = address("10.67.0.1"), .port = 500};
-	v.child = (struct child_view){.serial = 2, .in_spi = 0xae33a0ba, .out_spi = 0xd7e2d0aa,
-		.state = "ESTABLISHED_CHILD_SA", .story = "established Child SA", .established = true,
-		.newest = true, .protocol = IPSEC_ESP, .mode = IPSEC_TUNNEL, .reqid = 16388, .local_ts = local_ts,
-		.local_ts_count = 1, .remote_ts = remote_ts, .remote_ts_count = 1, .replace_in_s = 27702,
+	v.child = (struct child_view){.serial = 2,
+		.in_spi = 0xae33a0ba,
+		.out_spi = 0xd7e2d0aa,
+		.state = "ESTABLISHED_CHILD_SA",
+		.story = "established Child SA",
+		.established = true,
+		.newest = true,
+		.protocol = IPSEC_ESP,
+		.mode = IPSEC_TUNNEL,
+		.reqid = 16388,
+		.local_ts = local_ts,
+		.local_ts_count = 1,
+		.remote_ts = remote_ts,
+		.remote_ts_count = 1,
+		.replace_in_s = 27702,
 		.expire_in_s = UINT64_MAX};
 	return v;
 }
@@ -74,15 +95,16 @@ static void test_traffic(void **state)
 
 	(void)state;
 	traffic_status_line(out, sizeof(out), &v, &v.child, counters);
-	assert_string_equal(out,
-		"#2: \"v2\", type=ESP, add_time=1795324102, inBytes=84, outBytes=3145728, maxBytes=2^63B, id='@b'\n");
+	assert_string_equal(out, "#2: \"v2\", type=ESP, add_time=1795324102, inBytes=84, "
+				 "outBytes=3145728, maxBytes=2^63B, id='@b'\n");
 	v.instance = 3;
 	v.remote_id = NULL;
 	connection->limits.hard_bytes = 1000;
 	traffic_status_line(out, sizeof(out), &v, &v.child, NULL);
 	connection->limits.hard_bytes = 0;
-	assert_string_equal(out, "#2: \"v2\"[3] 10.67.0.1, type=ESP, add_time=0, inBytes=0, outBytes=0, "
-				 "maxBytes=1000B, id='%none'\n");
+	assert_string_equal(out,
+		"#2: \"v2\"[3] 10.67.0.1, type=ESP, add_time=0, inBytes=0, outBytes=0, "
+		"maxBytes=1000B, id='%none'\n");
 }
 
 static void test_states(void **state)
@@ -92,18 +114,21 @@ static void test_states(void **state)
 
 	(void)state;
 	show_states_ike_line(out, sizeof(out), &v);
-	assert_string_equal(out, "#1: \"v2\":500 established IKE SA; REPLACE in 28755s; newest; idle;\n");
+	assert_string_equal(
+		out, "#1: \"v2\":500 established IKE SA; REPLACE in 28755s; newest; idle;\n");
 	show_states_child_lines(out, sizeof(out), &v, &v.child, counters);
-	assert_string_equal(out,
-		"#2: \"v2\":500 established Child SA; REPLACE in 27702s; newest; eroute owner; IKE SA #1; idle;\n"
-		"#2: \"v2\" esp.d7e2d0aa@10.67.0.1 esp.ae33a0ba@10.66.0.1 tun.0@10.67.0.1 tun.0@10.66.0.1 "
-		"Traffic: ESPin=84B ESPout=3MB ESPmax=2^63B \n");
+	assert_string_equal(out, "#2: \"v2\":500 established Child SA; REPLACE in 27702s; newest; "
+				 "eroute owner; IKE SA #1; idle;\n"
+				 "#2: \"v2\" esp.d7e2d0aa@10.67.0.1 esp.ae33a0ba@10.66.0.1 "
+				 "tun.0@10.67.0.1 tun.0@10.66.0.1 "
+				 "Traffic: ESPin=84B ESPout=3MB ESPmax=2^63B \n");
 	v.child.mode = IPSEC_TRANSPORT;
 	v.child.newest = false;
 	show_states_child_lines(out, sizeof(out), &v, &v.child, counters);
-	assert_string_equal(out, "#2: \"v2\":500 established Child SA; REPLACE in 27702s; IKE SA #1; idle;\n"
-				 "#2: \"v2\" esp.d7e2d0aa@10.67.0.1 esp.ae33a0ba@10.66.0.1 "
-				 "Traffic: ESPin=84B ESPout=3MB ESPmax=2^63B \n");
+	assert_string_equal(out,
+		"#2: \"v2\":500 established Child SA; REPLACE in 27702s; IKE SA #1; idle;\n"
+		"#2: \"v2\" esp.d7e2d0aa@10.67.0.1 esp.ae33a0ba@10.66.0.1 "
+		"Traffic: ESPin=84B ESPout=3MB ESPmax=2^63B \n");
 }
 
 static void test_half_open_state(void **state)
@@ -137,8 +162,9 @@ static void test_brief_connection(void **state)
 	(void)state;
 	v.child.local_ts_count = 2;
 	brief_connection_line(out, sizeof(out), &v, &v.child, counters);
-	assert_string_equal(out, "10.1.0.0/24,10.3.0.0/24/TCP/80 <==> 10.2.0.0/24\tfrom 10.66.0.1 to 10.67.0.1 "
-				 "(84B/3MB)\t\"v2\", reqid=16388\n");
+	assert_string_equal(out,
+		"10.1.0.0/24,10.3.0.0/24/TCP/80 <==> 10.2.0.0/24\tfrom 10.66.0.1 to 10.67.0.1 "
+		"(84B/3MB)\t\"v2\", reqid=16388\n");
 }
 
 /* What does not fit is cut, and a line stays a line. */
@@ -161,7 +187,8 @@ static void test_filter(void **state)
 	struct ike_sa_view v = sa_view();
 	char v2[] = "v2", other[] = "v", alias[] = "grp";
 	char *aliases[] = {alias, NULL};
-	struct report_filter all = {0}, same = {.name = v2}, not_it = {.name = other}, group = {.name = alias};
+	struct report_filter all = {0}, same = {.name = v2}, not_it = {.name = other},
+			     group = {.name = alias};
 
 	(void)state;
 	assert_true(view_passes(&v, &all));
@@ -194,7 +221,8 @@ static void test_sa_index(void **state)
 		for (size_t at = 0; at < sizeof(records) - 1; at += piece) {
 			size_t left = sizeof(records) - 1 - at;
 
-			assert_true(sa_index_take(index, records + at, left < piece ? left : piece));
+			assert_true(
+				sa_index_take(index, records + at, left < piece ? left : piece));
 		}
 		e = sa_index_find(index, 1);
 		assert_int_equal(e->ike, 5);
@@ -214,9 +242,10 @@ static void test_sa_index(void **state)
 
 static struct connection *described(void)
 {
-	static const char *const pairs[][2] = {{"left", "10.66.0.1"}, {"right", "10.67.0.1"}, {"leftid", "@a"},
-		{"rightid", "@b"}, {"leftsubnet", "10.1.0.0/24"}, {"rightsubnet", "10.2.0.0/24"},
-		{"authby", "secret"}, {"connalias", "bench"}, {"ike", "aes256-sha2_256;modp2048"}};
+	static const char *const pairs[][2] = {{"left", "10.66.0.1"}, {"right", "10.67.0.1"},
+		{"leftid", "@a"}, {"rightid", "@b"}, {"leftsubnet", "10.1.0.0/24"},
+		{"rightsubnet", "10.2.0.0/24"}, {"authby", "secret"}, {"connalias", "bench"},
+		{"ike", "aes256-sha2_256;modp2048"}};
 	struct compile_context context = {0};
 	struct keyvalues kv = {0};
 	struct connection *c;
@@ -235,36 +264,52 @@ static struct connection *described(void)
 static void test_connection_block(void **state)
 {
 	static const char expected[] =
-		"\"v2\": 10.1.0.0/24===10.66.0.1[@a]...10.67.0.1[@b]===10.2.0.0/24; routed-tunnel; my_ip=unset; their_ip=unset;\n"
-		"\"v2\":   host: oriented; local: 10.66.0.1; remote: 10.67.0.1; established IKE SA: #1;\n"
+		"\"v2\": 10.1.0.0/24===10.66.0.1[@a]...10.67.0.1[@b]===10.2.0.0/24; routed-tunnel; "
+		"my_ip=unset; their_ip=unset;\n"
+		"\"v2\":   host: oriented; local: 10.66.0.1; remote: 10.67.0.1; established IKE "
+		"SA: #1;\n"
 		"\"v2\":   my_updown=<disabled>;\n"
-		"\"v2\":   xauth us:none, xauth them:none, my_username=[any]; their_username=[any]\n"
-		"\"v2\":   our auth:secret, their auth:secret, our autheap:none, their autheap:none, send-supported-auth-methods:no;\n"
-		"\"v2\":   modecfg info: us:none, them:none, modecfg policy:push, dns:unset, domains:unset, cat:unset;\n"
+		"\"v2\":   xauth us:none, xauth them:none, my_username=[any]; "
+		"their_username=[any]\n"
+		"\"v2\":   our auth:secret, their auth:secret, our autheap:none, their "
+		"autheap:none, send-supported-auth-methods:no;\n"
+		"\"v2\":   modecfg info: us:none, them:none, modecfg policy:push, dns:unset, "
+		"domains:unset, cat:unset;\n"
 		"\"v2\":   cisco-split: no; cisco-unity: no; cisco-peer: no; nm-configured: no;\n"
 		"\"v2\":   sec_label:unset;\n"
-		"\"v2\":   ike_life: 28800s; ipsec_life: 28800s; ipsec_max_bytes: 2^63B; ipsec_max_packets: 2^63; replay_window: 128; rekey_margin: 540s; rekey_fuzz: 100%; clones: no (unset);\n"
-		"\"v2\":   iptfs: no; fragmentation: no; packet-size: 0; max-queue-size: 0; drop-time: 0; init-delay: 0; reorder-window: 0;\n"
-		"\"v2\":   retransmit-interval: 500ms; retransmit-timeout: 30s; iketcp:no; iketcp-port:4500;\n"
-		"\"v2\":   initial-contact:no; fake-strongswan:no; send-vendorid:no; send-no-esp-tfc:no;\n"
+		"\"v2\":   ike_life: 28800s; ipsec_life: 28800s; ipsec_max_bytes: 2^63B; "
+		"ipsec_max_packets: 2^63; replay_window: 128; rekey_margin: 540s; rekey_fuzz: "
+		"100%; clones: no (unset);\n"
+		"\"v2\":   iptfs: no; fragmentation: no; packet-size: 0; max-queue-size: 0; "
+		"drop-time: 0; init-delay: 0; reorder-window: 0;\n"
+		"\"v2\":   retransmit-interval: 500ms; retransmit-timeout: 30s; iketcp:no; "
+		"iketcp-port:4500;\n"
+		"\"v2\":   initial-contact:no; fake-strongswan:no; send-vendorid:no; "
+		"send-no-esp-tfc:no;\n"
 		"\"v2\":   policy: IKEv2+PSK+ENCRYPT+TUNNEL+PFS+ESN_NO+ESN_YES;\n"
 		"\"v2\":   v2-auth-hash-policy: none;\n"
-		"\"v2\":   conn_prio: 24,24,0; interface: ls-va; metric: 0; mtu: unset; sa_prio:auto; sa_tfc:none;\n"
-		"\"v2\":   nflog-group: unset; mark: unset; vti-iface:unset; vti-routing:no; vti-shared:no; nic-offload:no;\n"
+		"\"v2\":   conn_prio: 24,24,0; interface: ls-va; metric: 0; mtu: unset; "
+		"sa_prio:auto; sa_tfc:none;\n"
+		"\"v2\":   nflog-group: unset; mark: unset; vti-iface:unset; vti-routing:no; "
+		"vti-shared:no; nic-offload:no;\n"
 		"\"v2\":   our idtype: FQDN; our id=@a; their idtype: FQDN; their id=@b\n"
 		"\"v2\":   sendca: none; our sendcert: never; their sendcert: never;\n"
 		"\"v2\":   liveness: passive; dpddelay:0s; retransmit-timeout:30s\n"
 		"\"v2\":   nat-traversal: encapsulation:auto; keepalive:20s\n"
-		"\"v2\":   routing: routed-tunnel; owner: Child SA #2; established IKE SA: #1; established Child SA: #2;\n"
+		"\"v2\":   routing: routed-tunnel; owner: Child SA #2; established IKE SA: #1; "
+		"established Child SA: #2;\n"
 		"\"v2\":   reqid: 16388;\n"
 		"\"v2\":   conn serial: $1;\n"
 		"\"v2\":   aliases: bench\n"
 		"\"v2\":   IKE algorithms: AES_CBC_256-HMAC_SHA2_256-MODP2048\n"
 		"\"v2\":   IKEv2 algorithm newest: AES_GCM_16_256-HMAC_SHA2_512-DH19\n"
 		"\"v2\":   ESP algorithm newest: AES_GCM_16_256; pfsgroup=<Phase1>\n";
-	const struct sa_entry sas = {.ike = 1, .child = 2,
-		.ike_algorithms = "AES_GCM_16_256-HMAC_SHA2_512-DH19", .child_algorithms = "AES_GCM_16_256"};
-	const struct connection_facts facts = {.sas = &sas, .interface = "ls-va", .keep_alive_s = 20};
+	const struct sa_entry sas = {.ike = 1,
+		.child = 2,
+		.ike_algorithms = "AES_GCM_16_256-HMAC_SHA2_512-DH19",
+		.child_algorithms = "AES_GCM_16_256"};
+	const struct connection_facts facts = {
+		.sas = &sas, .interface = "ls-va", .keep_alive_s = 20};
 	struct connection *c = described();
 	char text[CONNECTION_TEXT_MAX];
 	struct line line = line_of(text, sizeof(text));
@@ -279,7 +324,8 @@ static void test_connection_block(void **state)
 static void test_unoriented_block(void **state)
 {
 	static const char head[] =
-		"\"v2\": 10.1.0.0/24===10.66.0.1[@a]...10.67.0.1[@b]===10.2.0.0/24; unoriented; my_ip=unset; their_ip=unset;\n"
+		"\"v2\": 10.1.0.0/24===10.66.0.1[@a]...10.67.0.1[@b]===10.2.0.0/24; unoriented; "
+		"my_ip=unset; their_ip=unset;\n"
 		"\"v2\":   host: unoriented;\n"
 		"\"v2\":   left_updown=<disabled>; right_updown=<disabled>;\n";
 	const struct connection_facts facts = {.interface = "", .keep_alive_s = 20};
@@ -306,7 +352,8 @@ static void test_global_keys(void **state)
 		const char *at = global_families[i].words;
 
 		for (size_t k = i + 1; k < global_family_count; k++)
-			assert_string_not_equal(global_families[i].prefix, global_families[k].prefix);
+			assert_string_not_equal(
+				global_families[i].prefix, global_families[k].prefix);
 		if (!at)
 			count++;
 		while (at && *at) {

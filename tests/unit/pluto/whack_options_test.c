@@ -1,4 +1,5 @@
-/* whack's command line: what becomes a request, what is refused, in which words and with which exit status. */
+/* whack's command line: what becomes a request, what is refused, in which words and with which exit
+ * status. */
 #include "option_parse.h"
 #include "option_table.h"
 
@@ -55,19 +56,21 @@ static void test_connection(void **state)
 	} expected[] = {{"left", "192.0.2.1"}, {"leftid", "@a"}, {"leftsubnet", "10.1.0.0/24"},
 		{"leftikeport", "501"}, {"leftprotoport", "17/1701"}, {"leftauth", "secret"},
 		{"leftupdown", "%disabled"}, {"right", "%any"}, {"rightsubnet", "10.2.0.0/24"},
-		{"authby", "secret"}, {"phase2", "esp"}, {"type", "tunnel"}, {"ike", "aes256-sha2;dh19"},
-		{"esp", "aes_gcm"}, {"ikelifetime", "1h"}, {"ipsec-lifetime", "800"}, {"rekeymargin", "60"},
-		{"rekeyfuzz", "50%"}, {"keyingtries", "3"}, {"dpddelay", "5"}, {"dpdtimeout", "60"},
+		{"authby", "secret"}, {"phase2", "esp"}, {"type", "tunnel"},
+		{"ike", "aes256-sha2;dh19"}, {"esp", "aes_gcm"}, {"ikelifetime", "1h"},
+		{"ipsec-lifetime", "800"}, {"rekeymargin", "60"}, {"rekeyfuzz", "50%"},
+		{"keyingtries", "3"}, {"dpddelay", "5"}, {"dpdtimeout", "60"},
 		{"dpdaction", "hold"}, {"hostaddrfamily", "ipv4"}, {"clientaddrfamily", "ipv4"},
 		{"encapsulation", "yes"}, {"pfs", "yes"}, {"esn", "no"}, {"nat-keepalive", "no"},
 		{"rekey", "no"}, {"mobike", "no"}, {"narrowing", "yes"}, {"connalias", "x"}};
-	struct parsed p = parse("--ipv4 --tunnelipv4 --name c --host 192.0.2.1 --id @a --client 10.1.0.0/24 "
-				"--ikeport 501 --clientprotoport 17/1701 --auth psk --updown= --to --host %any "
-				"--subnet=10.2.0.0/24 --psk --encrypt --tunnel --ike aes256-sha2;dh19 "
-				"--esp aes_gcm --ikelifetime 1h --ipseclifetime 800 --rekeymargin 60 "
-				"--rekeyfuzz 50% --keyingtries 3 --dpddelay 5 --dpdtimeout 60 --dpdaction hold "
-				"--forceencaps --pfs --no-esn --no-keep-alive --dontrekey --mobike=no "
-				"--allow-narrowing --connalias x");
+	struct parsed p = parse(
+		"--ipv4 --tunnelipv4 --name c --host 192.0.2.1 --id @a --client 10.1.0.0/24 "
+		"--ikeport 501 --clientprotoport 17/1701 --auth psk --updown= --to --host %any "
+		"--subnet=10.2.0.0/24 --psk --encrypt --tunnel --ike aes256-sha2;dh19 "
+		"--esp aes_gcm --ikelifetime 1h --ipseclifetime 800 --rekeymargin 60 "
+		"--rekeyfuzz 50% --keyingtries 3 --dpddelay 5 --dpdtimeout 60 --dpdaction hold "
+		"--forceencaps --pfs --no-esn --no-keep-alive --dontrekey --mobike=no "
+		"--allow-narrowing --connalias x");
 
 	(void)state;
 	assert_string_equal(p.err, "");
@@ -93,11 +96,13 @@ static void test_commands(void **state)
 		{"--name c --initiate", "initiate", "name", "c"},
 		{"--initiate --name c --asynchronous", "initiate", "asynchronous", "yes"},
 		{"--initiate --name c --async=no", "initiate", "asynchronous", "no"},
-		{"--initiate --name c --remote-host 192.0.2.9", "initiate", "remote-host", "192.0.2.9"},
+		{"--initiate --name c --remote-host 192.0.2.9", "initiate", "remote-host",
+			"192.0.2.9"},
 		{"--terminate --name c", "terminate", "name", "c"},
 		{"--down --name c", "terminate", "name", "c"},
 		{"--delete --name c", "delete", "name", "c"},
-		{"--name c --delete --host 192.0.2.1 --to --host 192.0.2.2 --psk", "add", "replace", "yes"},
+		{"--name c --delete --host 192.0.2.1 --to --host 192.0.2.2 --psk", "add", "replace",
+			"yes"},
 		{"--deletestate 17", "deletestate", "value", "17"},
 		{"--listen", "listen", NULL, NULL},
 		{"--globalstats", "globalstatus", NULL, NULL},
@@ -118,8 +123,8 @@ static void test_commands(void **state)
 			fail_msg("%s: %s", rows[i].line, p.err);
 		assert_string_equal(p.call.request.command, rows[i].command);
 		if (rows[i].key)
-			assert_string_equal(
-				keyvalues_get(&p.call.request.arguments, rows[i].key), rows[i].value);
+			assert_string_equal(keyvalues_get(&p.call.request.arguments, rows[i].key),
+				rows[i].value);
 		release(&p);
 	}
 }
@@ -132,46 +137,66 @@ static void test_refusals(void **state)
 		const char *err;
 	} rows[] = {
 		{"--bogus", 1,
-			"ipsec whack: unrecognized option '--bogus'\nFor usage information: ipsec whack --help\n"},
+			"ipsec whack: unrecognized option '--bogus'\nFor usage information: ipsec "
+			"whack --help\n"},
 		{"--name", 1,
-			"ipsec whack: option '--name' requires an argument\nFor usage information: ipsec whack --help\n"},
+			"ipsec whack: option '--name' requires an argument\nFor usage information: "
+			"ipsec whack --help\n"},
 		{"--listen=yes", 1,
-			"ipsec whack: option '--listen' doesn't allow an argument\nFor usage information: ipsec whack --help\n"},
+			"ipsec whack: option '--listen' doesn't allow an argument\nFor usage "
+			"information: ipsec whack --help\n"},
 		{"--dontr --stat", 1,
-			"ipsec whack: option '--stat' is ambiguous; possibilities: '--status' '--statestatus'\n"
+			"ipsec whack: option '--stat' is ambiguous; possibilities: '--status' "
+			"'--statestatus'\n"
 			"For usage information: ipsec whack --help\n"},
 		{"listen", 1,
-			"ipsec whack: unexpected argument \"listen\"\nFor usage information: ipsec whack --help\n"},
+			"ipsec whack: unexpected argument \"listen\"\nFor usage information: ipsec "
+			"whack --help\n"},
 		{"", 33, "whack error: nothing to do: see --help\n"},
 		{"--initiate", 33, "whack error: missing --name <connection_name>\n"},
 		{"--name c --listen", 33, "whack error: \"c\" no reason for --name\n"},
 		{"--listen --leave-state", 33, "whack error: no reason for --leave-state\n"},
 		{"--label L --name c --initiate --terminate", 33,
-			"whack error: L \"c\" conflicing command options '--initiate' and '--terminate'\n"},
-		{"--name c --initiate --name d", 33, "whack error: \"c\" duplicated flag '--name'\n"},
-		{"--name c --host 192.0.2.1 --host 192.0.2.1", 33, "whack error: \"c\" duplicated flag '--host'\n"},
+			"whack error: L \"c\" conflicing command options '--initiate' and "
+			"'--terminate'\n"},
+		{"--name c --initiate --name d", 33,
+			"whack error: \"c\" duplicated flag '--name'\n"},
+		{"--name c --host 192.0.2.1 --host 192.0.2.1", 33,
+			"whack error: \"c\" duplicated flag '--host'\n"},
 		{"--name c --host 192.0.2.1 --psk", 33,
 			"whack error: \"c\" connection description option, but no --to\n"},
 		{"--name c --to --host 192.0.2.1", 33,
 			"whack error: \"c\" connection missing --host before --to\n"},
-		{"--name c --host 192.0.2.1 --to", 33, "whack error: \"c\" connection missing --host after --to\n"},
+		{"--name c --host 192.0.2.1 --to", 33,
+			"whack error: \"c\" connection missing --host after --to\n"},
 		{"--name c --tunnel --transport", 33,
-			"whack error: \"c\" option '--transport' contradicts an option given before (type=tunnel)\n"},
+			"whack error: \"c\" option '--transport' contradicts an option given "
+			"before (type=tunnel)\n"},
 		{"--name c --client 10.0.0.0/8 --subnet 10.0.0.0/8", 33,
-			"whack error: \"c\" option '--subnet' contradicts an option given before (leftsubnet=10.0.0.0/8)\n"},
-		{"--name c --mobike", 33, "whack error: \"c\" option '--mobike' is not implemented yet\n"},
+			"whack error: \"c\" option '--subnet' contradicts an option given before "
+			"(leftsubnet=10.0.0.0/8)\n"},
+		{"--name c --mobike", 33,
+			"whack error: \"c\" option '--mobike' is not implemented yet\n"},
 		{"--name c --mobike=yes", 33,
-			"whack error: \"c\" option '--mobike' with value 'yes' is not implemented yet\n"},
-		{"--name c --rsasig", 33, "whack error: \"c\" option '--rsasig' is not implemented yet\n"},
-		{"--name c --ikev1", 33, "whack error: \"c\" option '--ikev1' is not implemented yet\n"},
-		{"--name c --cert x", 33, "whack error: \"c\" option '--cert' is not implemented yet\n"},
-		{"--name c --rekey-ipsec", 33, "whack error: \"c\" option '--rekey-ipsec' is not implemented yet\n"},
-		{"--name c --route", 33, "whack error: \"c\" option '--route' is not implemented yet\n"},
+			"whack error: \"c\" option '--mobike' with value 'yes' is not implemented "
+			"yet\n"},
+		{"--name c --rsasig", 33,
+			"whack error: \"c\" option '--rsasig' is not implemented yet\n"},
+		{"--name c --ikev1", 33,
+			"whack error: \"c\" option '--ikev1' is not implemented yet\n"},
+		{"--name c --cert x", 33,
+			"whack error: \"c\" option '--cert' is not implemented yet\n"},
+		{"--name c --rekey-ipsec", 33,
+			"whack error: \"c\" option '--rekey-ipsec' is not implemented yet\n"},
+		{"--name c --route", 33,
+			"whack error: \"c\" option '--route' is not implemented yet\n"},
 		{"--debug all", 33, "whack error: option '--debug' is not implemented yet\n"},
 		{"--pfsgroup modp1024", 33,
-			"whack error: option '--pfsgroup' is of an older release and is not supported\n"},
+			"whack error: option '--pfsgroup' is of an older release and is not "
+			"supported\n"},
 		{"--whackrecord f", 33,
-			"whack error: option '--whackrecord' is of an older release and is not supported\n"},
+			"whack error: option '--whackrecord' is of an older release and is not "
+			"supported\n"},
 		{"--asynchronous", 33, "whack error: no command is given\n"},
 	};
 
@@ -238,39 +263,71 @@ static void test_table(void **state)
 static void test_all_are_recognised(void **state)
 {
 	static const char names[] =
-		"help version label rundir ctlbase ctlsocket name asynchronous bg async utc delete route ondemand "
-		"unroute initiate remote-host username xauthuser xauthname xauthpass down terminate suspend "
-		"rekey-ike rekey-child rekey-ipsec delete-ike delete-child down-ike down-child deletestate deleteid "
+		"help version label rundir ctlbase ctlsocket name asynchronous bg async utc delete "
+		"route ondemand "
+		"unroute initiate remote-host username xauthuser xauthname xauthpass down "
+		"terminate suspend "
+		"rekey-ike rekey-child rekey-ipsec delete-ike delete-child down-ike down-child "
+		"deletestate deleteid "
 		"deleteuser crash listen unlisten ike-socket-bufsize ike-socket-errqueue "
-		"ike-socket-errqueue-toggle ddos-mode ddos-busy ddos-unlimited ddos-auto redirect-to "
-		"global-redirect global-redirect-to ddns rereadsecrets rereadcerts rereadall fetchcrls purgeocsp "
-		"status briefstatus globalstatus trafficstatus shuntstatus addresspoolstatus connectionstatus "
-		"briefconnectionstatus fipsstatus processstatus showstates statestatus clearstats listpubkeys "
-		"listcerts listcacerts listcrls listpsks listevents listall checkpubkeys keyid addkey pubkeyrsa "
-		"oppohere oppothere oppoproto opposport oppodport oppolabel opporeqid tunnelipv4 tunnelipv6 debug "
-		"no-debug debug-none debug-all impair no-impair shutdown leave-state seccomp-crashtest magic to "
-		"host id cert ckaid ca ikeport nexthop subnet client clientprotoport dnskeyondemand sourceip srcip "
-		"interface-ip interfaceip vti vtiip auth authby autheap updown sendcert addresspool xauthserver "
-		"xauthclient xauth modecfgserver modecfgclient modeconfigserver modeconfigclient cat groups "
-		"connalias ipv4 ipv6 ikev1 ikev1-allow ikev2 ikev2-allow ikev2-propose psk auth-never auth-null "
-		"rsasig rsa-sha1 rsa-sha2 rsa-sha2_256 rsa-sha2_384 rsa-sha2_512 ecdsa ecdsa-sha2 ecdsa-sha2_256 "
-		"ecdsa-sha2_384 ecdsa-sha2_512 encrypt authenticate tunnel transport pass drop reject negopass "
-		"negodrop negohold failnone failpass faildrop failhold failreject ike ikealg esp ah pfs compress "
-		"aggressive aggrmode narrowing allow-narrowing intermediate mobike overlapip sha2-truncbug "
-		"sha2_truncbug ms-dh-downgrade pfs-rekey-workaround dns-match-id ignore-peer-dns decap-dscp "
-		"encap-dscp nopmtudisc initial-contact initialcontact cisco-unity cisco_unity fake-strongswan "
-		"nm-configured nm_configured modecfgpull session-resumption send-supported-auth-methods "
-		"send-esp-tfc-padding-not-supported send-no-esp-tfc reject-simultaneous-ike-auth vti-routing "
-		"vti-shared iptfs iptfs-fragmentation esn no-esn ikepad encapsulation encaps fragmentation "
-		"ikefrag-allow ikefrag-force dontrekey reauth dont-share-lease allow-cert-without-san-id "
-		"ikelifetime ike-lifetime ipsec-lifetime ipseclifetime ipsec-max-bytes ipsec-max-packets "
-		"rekeymargin rekeywindow rekeyfuzz replay-window retransmit-timeout retransmit-interval dpddelay "
-		"dpdtimeout mtu metric priority tfc reqid nflog-group tcp tcp-remote-port iptfs-packet-size "
-		"iptfs-max-queue-size iptfs-init-delay iptfs-drop-time iptfs-reorder-window nat-keepalive "
-		"no-nat-keepalive no-nat_keepalive ikev1-natt ikev1_natt send-redirect accept-redirect "
-		"accept-redirect-to conn-mark conn-mark-in conn-mark-out vti-interface vti-iface ipsec-interface "
-		"xauthby xauthfail modecfgdns modecfgdomains modecfgbanner sendca remote-peer-type nic-offload "
-		"policylabel dpdaction keyingtries pfsgroup initiateontraffic rereadcrls forceencaps no-ikepad "
+		"ike-socket-errqueue-toggle ddos-mode ddos-busy ddos-unlimited ddos-auto "
+		"redirect-to "
+		"global-redirect global-redirect-to ddns rereadsecrets rereadcerts rereadall "
+		"fetchcrls purgeocsp "
+		"status briefstatus globalstatus trafficstatus shuntstatus addresspoolstatus "
+		"connectionstatus "
+		"briefconnectionstatus fipsstatus processstatus showstates statestatus clearstats "
+		"listpubkeys "
+		"listcerts listcacerts listcrls listpsks listevents listall checkpubkeys keyid "
+		"addkey pubkeyrsa "
+		"oppohere oppothere oppoproto opposport oppodport oppolabel opporeqid tunnelipv4 "
+		"tunnelipv6 debug "
+		"no-debug debug-none debug-all impair no-impair shutdown leave-state "
+		"seccomp-crashtest magic to "
+		"host id cert ckaid ca ikeport nexthop subnet client clientprotoport "
+		"dnskeyondemand sourceip srcip "
+		"interface-ip interfaceip vti vtiip auth authby autheap updown sendcert "
+		"addresspool xauthserver "
+		"xauthclient xauth modecfgserver modecfgclient modeconfigserver modeconfigclient "
+		"cat groups "
+		"connalias ipv4 ipv6 ikev1 ikev1-allow ikev2 ikev2-allow ikev2-propose psk "
+		"auth-never auth-null "
+		"rsasig rsa-sha1 rsa-sha2 rsa-sha2_256 rsa-sha2_384 rsa-sha2_512 ecdsa ecdsa-sha2 "
+		"ecdsa-sha2_256 "
+		"ecdsa-sha2_384 ecdsa-sha2_512 encrypt authenticate tunnel transport pass drop "
+		"reject negopass "
+		"negodrop negohold failnone failpass faildrop failhold failreject ike ikealg esp "
+		"ah pfs compress "
+		"aggressive aggrmode narrowing allow-narrowing intermediate mobike overlapip "
+		"sha2-truncbug "
+		"sha2_truncbug ms-dh-downgrade pfs-rekey-workaround dns-match-id ignore-peer-dns "
+		"decap-dscp "
+		"encap-dscp nopmtudisc initial-contact initialcontact cisco-unity cisco_unity "
+		"fake-strongswan "
+		"nm-configured nm_configured modecfgpull session-resumption "
+		"send-supported-auth-methods "
+		"send-esp-tfc-padding-not-supported send-no-esp-tfc reject-simultaneous-ike-auth "
+		"vti-routing "
+		"vti-shared iptfs iptfs-fragmentation esn no-esn ikepad encapsulation encaps "
+		"fragmentation "
+		"ikefrag-allow ikefrag-force dontrekey reauth dont-share-lease "
+		"allow-cert-without-san-id "
+		"ikelifetime ike-lifetime ipsec-lifetime ipseclifetime ipsec-max-bytes "
+		"ipsec-max-packets "
+		"rekeymargin rekeywindow rekeyfuzz replay-window retransmit-timeout "
+		"retransmit-interval dpddelay "
+		"dpdtimeout mtu metric priority tfc reqid nflog-group tcp tcp-remote-port "
+		"iptfs-packet-size "
+		"iptfs-max-queue-size iptfs-init-delay iptfs-drop-time iptfs-reorder-window "
+		"nat-keepalive "
+		"no-nat-keepalive no-nat_keepalive ikev1-natt ikev1_natt send-redirect "
+		"accept-redirect "
+		"accept-redirect-to conn-mark conn-mark-in conn-mark-out vti-interface vti-iface "
+		"ipsec-interface "
+		"xauthby xauthfail modecfgdns modecfgdomains modecfgbanner sendca remote-peer-type "
+		"nic-offload "
+		"policylabel dpdaction keyingtries pfsgroup initiateontraffic rereadcrls "
+		"forceencaps no-ikepad "
 		"globalstats timeout optionsfrom certtype";
 	char *copy = strdup(names), *rest = copy, *word;
 
