@@ -23,7 +23,7 @@ struct raw_conn {
 	size_t also_count;
 	struct also *also;
 	bool resolving, resolved;
-	unsigned height;      /* of the also= tree beneath, once resolved */
+	unsigned height; /* of the also= tree beneath, once resolved */
 };
 
 struct conf_reading {
@@ -42,8 +42,8 @@ struct conf_reading {
 };
 
 /* 0, EEXIST (nothing is changed then), E2BIG or ENOMEM. */
-int conf_section_set(
-	struct conf_section *section, const char *key, const char *value, struct conf_origin origin);
+int conf_section_set(struct conf_section *section, const char *key, const char *value,
+	struct conf_origin origin);
 void conf_section_release(struct conf_section *section);
 struct raw_conn *conf_find_conn(const struct conf_reading *reading, const char *name);
 /* "FILE:LINE: reason" for an origin; false. */

@@ -9,14 +9,12 @@
 
 static bool make_room(struct keyvalues *kv)
 {
-	if (kv->count < kv->room) {
+	if (kv->count < kv->room)
 		return true;
-	}
 	size_t room = kv->room == 0 ? 8 : kv->room * 2;
 	struct keyvalue *items = reallocarray(kv->items, room, sizeof(*items));
-	if (items == NULL) {
+	if (items == NULL)
 		return false;
-	}
 	kv->items = items;
 	kv->room = room;
 	return true;
@@ -28,9 +26,8 @@ bool keyvalues_set(struct keyvalues *kv, const char *key, const char *value)
 		errno = EEXIST;
 		return false;
 	}
-	if (!make_room(kv)) {
+	if (!make_room(kv))
 		return false;
-	}
 	struct keyvalue new = {.key = strdup(key), .value = strdup(value)};
 	if (new.key == NULL || new.value == NULL) {
 		free(new.key);
@@ -38,20 +35,17 @@ bool keyvalues_set(struct keyvalues *kv, const char *key, const char *value)
 		errno = ENOMEM;
 		return false;
 	}
-	for (char *at = new.key; *at != '\0'; at++) {
+	for (char *at = new.key; *at != '\0'; at++)
 		*at = (char)tolower((unsigned char)*at);
-	}
 	kv->items[kv->count++] = new;
 	return true;
 }
 
 const char *keyvalues_get(const struct keyvalues *kv, const char *key)
 {
-	for (size_t i = 0; i < kv->count; i++) {
-		if (strcasecmp(kv->items[i].key, key) == 0) {
+	for (size_t i = 0; i < kv->count; i++)
+		if (strcasecmp(kv->items[i].key, key) == 0)
 			return kv->items[i].value;
-		}
-	}
 	return NULL;
 }
 

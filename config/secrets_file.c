@@ -9,7 +9,14 @@
 #define INDEX_LEN_MAX 1024u
 
 /* What the next word of an entry is. */
-enum expected { EXPECT_INDEX, EXPECT_TYPE, EXPECT_PPK_ID, EXPECT_VALUE, EXPECT_END, EXPECT_ANYTHING };
+enum expected {
+	EXPECT_INDEX,
+	EXPECT_TYPE,
+	EXPECT_PPK_ID,
+	EXPECT_VALUE,
+	EXPECT_END,
+	EXPECT_ANYTHING
+};
 
 struct entry {
 	enum secret_kind kind;
@@ -35,18 +42,16 @@ struct secrets_reading {
 
 static void wipe_and_free(char *text)
 {
-	if (text != NULL) {
+	if (text != NULL)
 		secret_wipe(text, strlen(text));
-	}
 	free(text);
 }
 
 /* Where a colon is missing, a secret may have been taken for an index. */
 static void entry_free(struct entry *entry)
 {
-	for (size_t i = 0; i < entry->index_count; i++) {
+	for (size_t i = 0; i < entry->index_count; i++)
 		wipe_and_free(entry->indices[i]);
-	}
 	free(entry->indices);
 	wipe_and_free(entry->ppk_id);
 	secret_release(&entry->value);
@@ -55,22 +60,19 @@ static void entry_free(struct entry *entry)
 
 static bool begin_entry(struct secrets_reading *reading, const struct text_file *file)
 {
-	if (reading->entry_count == ENTRIES_MAX) {
+	if (reading->entry_count == ENTRIES_MAX)
 		return text_fail(&reading->text, file, "more than %u secrets", ENTRIES_MAX);
-	}
 	if (reading->entry_count == reading->entry_room) {
 		size_t room = reading->entry_room == 0 ? 16 : reading->entry_room * 2;
 		struct entry **entries = reallocarray(reading->entries, room, sizeof(*entries));
-		if (entries == NULL) {
+		if (entries == NULL)
 			return text_fail(&reading->text, file, "out of memory");
-		}
 		reading->entries = entries;
 		reading->entry_room = room;
 	}
 	struct entry *entry = calloc(1, sizeof(*entry));
-	if (entry == NULL) {
+	if (entry == NULL)
 		return text_fail(&reading->text, file, "out of memory");
-	}
 	entry->file = file->path;
 	entry->line = file->line;
 	reading->entries[reading->entry_count++] = entry;
@@ -90,27 +92,24 @@ static bool end_entry(struct secrets_reading *reading)
 	};
 	const struct entry *entry = reading->open;
 	reading->open = NULL;
-	if (entry == NULL || reading->expected >= EXPECT_END) {
+	if (entry == NULL || reading->expected >= EXPECT_END)
 		return true;
-	}
 	struct text_file place = {.path = entry->file, .line = entry->line};
 	return text_fail(&reading->text, &place, "%s", missing[reading->expected]);
 }
 
 /* ---- words -------------------------------------------------------------- */
 
-static bool take_index(struct secrets_reading *reading, const struct text_file *file, struct bytes word)
+static bool take_index(
+	struct secrets_reading *reading, const struct text_file *file, struct bytes word)
 {
 	struct entry *entry = reading->open;
-	if (word.len == 0 || word.len > INDEX_LEN_MAX) {
+	if (word.len == 0 || word.len > INDEX_LEN_MAX)
 		return text_fail(&reading->text, file, "an index of %zu bytes", word.len);
-	}
-	if (entry->index_count == INDICES_MAX) {
+	if (entry->index_count == INDICES_MAX)
 		return text_fail(&reading->text, file, "more than %u indices", INDICES_MAX);
-	}
-	if (text_keep_name(&entry->indices, &entry->index_count, "") == NULL) {
+	if (text_keep_name(&entry->indices, &entry->index_count, "") == NULL)
 		return text_fail(&reading->text, file, "out of memory");
-	}
 	char **last = &entry->indices[entry->index_count - 1];
 	free(*last);
 	*last = text_copy(word);
@@ -121,27 +120,24 @@ static bool take_index(struct secrets_reading *reading, const struct text_file *
 	return true;
 }
 
-/* Indices may have colons themselves: one in front of white space ends them, unless it is the end of an address that
- * ends in "::". */
+/* Indices may have colons themselves: one in front of white space ends them, unless it is the end
+ * of an address that ends in "::". */
 static bool take_index_or_colon(
 	struct secrets_reading *reading, const struct text_file *file, struct secret_word word)
 {
 	struct bytes text = word.text;
-	if (word.quoted) {
+	if (word.quoted)
 		return take_index(reading, file, text);
-	}
 	size_t colons = 0;
-	while (colons < text.len && text.data[text.len - 1 - colons] == ':') {
+	while (colons < text.len && text.data[text.len - 1 - colons] == ':')
 		colons++;
-	}
 	if (colons == 1 || colons == 3) {
 		reading->expected = EXPECT_TYPE;
 		text.len--;
 		return text.len == 0 || take_index(reading, file, text);
 	}
-	if (text.data[0] == ':' && (text.len == 1 || text.data[1] != ':')) {
+	if (text.data[0] == ':' && (text.len == 1 || text.data[1] != ':'))
 		return text_fail(&reading->text, file, "white space is missing behind the ':'");
-	}
 	if (memchr(text.data, '"', text.len) != NULL) {
 		return text_fail(
 			&reading->text, file, "a double quote may only stand around a whole word");
@@ -177,9 +173,8 @@ static bool take_type(
 static bool take_ppk_id(
 	struct secrets_reading *reading, const struct text_file *file, struct secret_word word)
 {
-	if (word.text.len == 0 || word.text.len > INDEX_LEN_MAX) {
+	if (word.text.len == 0 || word.text.len > INDEX_LEN_MAX)
 		return text_fail(&reading->text, file, "a PPK name of %zu bytes", word.text.len);
-	}
 	reading->open->ppk_id = text_copy(word.text);
 	reading->expected = EXPECT_VALUE;
 	return reading->open->ppk_id != NULL || text_fail(&reading->text, file, "out of memory");
@@ -189,9 +184,8 @@ static bool take_value(
 	struct secrets_reading *reading, const struct text_file *file, struct secret_word word)
 {
 	const char *reason;
-	if (!secret_value_parse(word, &reading->open->value, &reason)) {
+	if (!secret_value_parse(word, &reading->open->value, &reason))
 		return text_fail(&reading->text, file, "%s", reason);
-	}
 	reading->expected = EXPECT_END;
 	return true;
 }
@@ -227,12 +221,10 @@ static bool next_word(struct secrets_reading *reading, const struct text_file *f
 		word->text = text_bare_word(rest);
 		return true;
 	}
-	if (!text_quoted(rest, c, &word->text)) {
+	if (!text_quoted(rest, c, &word->text))
 		return text_fail(&reading->text, file, "the closing quote is missing");
-	}
-	if (rest->len > 0 && !text_is_blank(rest->data[0])) {
+	if (rest->len > 0 && !text_is_blank(rest->data[0]))
 		return text_fail(&reading->text, file, "white space is missing behind a quote");
-	}
 	return true;
 }
 
@@ -243,12 +235,10 @@ static bool read_words(
 	while (text_skip_blanks(&rest, line_start)) {
 		struct secret_word word;
 		line_start = false;
-		if (reading->expected == EXPECT_ANYTHING) {
+		if (reading->expected == EXPECT_ANYTHING)
 			return true; /* private keys of old files are full of odd text */
-		}
-		if (!next_word(reading, file, &rest, &word) || !take_word(reading, file, word)) {
+		if (!next_word(reading, file, &rest, &word) || !take_word(reading, file, word))
 			return false;
-		}
 	}
 	return true;
 }
@@ -257,12 +247,10 @@ static bool read_include(
 	struct secrets_reading *reading, const struct text_file *file, struct bytes rest)
 {
 	struct secret_word name = {0};
-	if (text_skip_blanks(&rest, false) && !next_word(reading, file, &rest, &name)) {
+	if (text_skip_blanks(&rest, false) && !next_word(reading, file, &rest, &name))
 		return false;
-	}
-	if (text_skip_blanks(&rest, false)) {
+	if (text_skip_blanks(&rest, false))
 		return text_fail(&reading->text, file, "unexpected text behind the included file");
-	}
 	return text_include(&reading->text, file, name.text);
 }
 
@@ -270,14 +258,12 @@ static bool read_include(
 static bool read_first_line(
 	struct secrets_reading *reading, const struct text_file *file, struct bytes line)
 {
-	if (!end_entry(reading)) {
+	if (!end_entry(reading))
 		return false;
-	}
 	struct bytes rest = line;
 	struct bytes word = text_bare_word(&rest);
-	if (text_equal(word, "include")) {
+	if (text_equal(word, "include"))
 		return read_include(reading, file, rest);
-	}
 	return begin_entry(reading, file) && read_words(reading, file, line);
 }
 
@@ -285,28 +271,26 @@ static bool read_secrets(struct text_reading *text, struct text_file *file)
 {
 	struct secrets_reading *reading = text->arg;
 	file->path = text_keep_name(&reading->files, &reading->file_count, file->path);
-	if (file->path == NULL) {
+	if (file->path == NULL)
 		return text_fail(text, NULL, "out of memory");
-	}
 	struct bytes line;
 	bool failed;
 	while (text_next_line(text, file, &line, &failed)) {
 		struct bytes rest = line;
 		bool ok = true;
-		if (!text_skip_blanks(&rest, true)) {
+		if (!text_skip_blanks(&rest, true))
 			continue;
-		}
 		if (rest.data == line.data) {
 			ok = read_first_line(reading, file, line);
 		} else if (reading->open == NULL) {
 			ok = text_fail(text, file,
-				"an indented line goes on with an entry, and there is none before it");
+				"an indented line goes on with an entry, and there is none before "
+				"it");
 		} else {
 			ok = read_words(reading, file, rest);
 		}
-		if (!ok) {
+		if (!ok)
 			return false;
-		}
 	}
 	return !failed && end_entry(reading);
 }
@@ -328,9 +312,8 @@ static bool give_out(struct secrets_reading *reading,
 			.ppk_id = entry->ppk_id,
 			.value = secret_bytes(&entry->value),
 		};
-		if (!each(&line, arg, reading->text.error.text, reading->text.error.size)) {
+		if (!each(&line, arg, reading->text.error.text, reading->text.error.size))
 			return false;
-		}
 	}
 	return true;
 }
@@ -340,16 +323,15 @@ bool secrets_file_read(const char *path,
 	void *arg, char *error, size_t error_size)
 {
 	struct secrets_reading reading = {0};
-	reading.text = (struct text_reading){
-		.error = {.text = error, .size = error_size}, .each = read_secrets, .arg = &reading};
+	reading.text = (struct text_reading){.error = {.text = error, .size = error_size},
+		.each = read_secrets,
+		.arg = &reading};
 	bool ok = text_read_file(&reading.text, path) && give_out(&reading, each, arg);
-	for (size_t i = 0; i < reading.entry_count; i++) {
+	for (size_t i = 0; i < reading.entry_count; i++)
 		entry_free(reading.entries[i]);
-	}
 	free(reading.entries);
-	for (size_t i = 0; i < reading.file_count; i++) {
+	for (size_t i = 0; i < reading.file_count; i++)
 		free(reading.files[i]);
-	}
 	free(reading.files);
 	return ok;
 }

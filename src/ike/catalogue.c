@@ -305,5 +305,6 @@ struct connection *catalogue_by_alias(
 	node = group != NULL ? serial_tree_at(group->members, i) : NULL;
 	if (node == NULL)
 		return NULL;
-	return connection_ref(container_of(node, struct alias_member, by_serial)->entry->connection);
+	return connection_ref(
+		container_of(node, struct alias_member, by_serial)->entry->connection);
 }

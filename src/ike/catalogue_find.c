@@ -1,5 +1,5 @@
-/* The readers' side of the catalogue. A QSBR reader is in a critical section between its quiescent states, so
- * nothing marks it here. */
+/* The readers' side of the catalogue. A QSBR reader is in a critical section between its quiescent
+ * states, so nothing marks it here. */
 #include "catalogue_index.h"
 
 #define JUDGED_MAX 64 /* of one hosts-and-identities group */
@@ -45,16 +45,17 @@ static struct entry *judge_proposals(const struct group *hosts, catalogue_judge 
 	return NULL;
 }
 
-/* Finds look into several groups one after the other. A connection that is replaced meanwhile may leave a group that is
- * yet to come for one that was passed: then nothing was found though it was there all the time, and the find
- * begins again. */
+/* Finds look into several groups one after the other. A connection that is replaced meanwhile may
+ * leave a group that is yet to come for one that was passed: then nothing was found though it was
+ * there all the time, and the find begins again. */
 static uint64_t moves(const struct catalogue *catalogue)
 {
 	return __atomic_load_n(&catalogue->moves, __ATOMIC_SEQ_CST);
 }
 
-static struct entry *find_by_hosts(const struct catalogue *catalogue, const struct ip_address *local,
-	const struct ip_address *remote, catalogue_judge *judge, void *arg)
+static struct entry *find_by_hosts(const struct catalogue *catalogue,
+	const struct ip_address *local, const struct ip_address *remote, catalogue_judge *judge,
+	void *arg)
 {
 	struct index_key key = {.kind = INDEX_HOSTS, .local = *local, .remote = *remote};
 	struct group *hosts = index_lookup(catalogue, &key);
@@ -83,8 +84,8 @@ struct connection *catalogue_find_by_hosts(const struct catalogue *catalogue,
 	return found(entry);
 }
 
-static struct entry *judge_members(
-	const struct catalogue *catalogue, const struct index_key *key, catalogue_judge *judge, void *arg)
+static struct entry *judge_members(const struct catalogue *catalogue, const struct index_key *key,
+	catalogue_judge *judge, void *arg)
 {
 	struct group *group = index_lookup(catalogue, key);
 	struct rcu_link *link;
@@ -93,7 +94,8 @@ static struct entry *judge_members(
 	if (group == NULL)
 		return NULL;
 	link = rcu_list_next(&group->members);
-	for (; link != &group->members && judged < JUDGED_MAX; link = rcu_list_next(link), judged++) {
+	for (; link != &group->members && judged < JUDGED_MAX;
+		link = rcu_list_next(link), judged++) {
 		struct entry *entry = entry_of_link(link, key->kind);
 
 		count_visit();
@@ -130,7 +132,9 @@ static struct entry *find_by_identity(const struct catalogue *catalogue,
 		const struct ip_address *host;
 		const struct identity *id;
 	} order[] = {
-		{remote, remote_id}, {&any_host, remote_id}, {remote, &any_identity},
+		{remote, remote_id},
+		{&any_host, remote_id},
+		{remote, &any_identity},
 		{&any_host, &any_identity},
 	};
 
@@ -155,8 +159,7 @@ struct connection *catalogue_find_by_identity(const struct catalogue *catalogue,
 	for (unsigned tries = 0; entry == NULL && tries < TRIES_MAX; tries++) {
 		uint64_t before = moves(catalogue);
 
-		entry = find_by_identity(
-			catalogue, local, remote, local_id, remote_id, judge, arg);
+		entry = find_by_identity(catalogue, local, remote, local_id, remote_id, judge, arg);
 		if (before == moves(catalogue))
 			break;
 	}

@@ -63,8 +63,8 @@ static bool same_identity(const struct identity *a, const struct identity *b)
 static bool key_equal(const struct index_key *a, const struct index_key *b)
 {
 	return a->kind == b->kind && a->reqid == b->reqid && ip_equal(&a->local, &b->local) &&
-		ip_equal(&a->remote, &b->remote) && same_identity(a->local_id, b->local_id) &&
-		same_identity(a->remote_id, b->remote_id);
+	       ip_equal(&a->remote, &b->remote) && same_identity(a->local_id, b->local_id) &&
+	       same_identity(a->remote_id, b->remote_id);
 }
 
 static const struct connection *any_member(const struct group *group)
@@ -144,7 +144,7 @@ static bool same_proposals(const struct connection *a, const struct connection *
 	if (a->ike_proposals == b->ike_proposals)
 		return true;
 	return a->ike_proposals != NULL && b->ike_proposals != NULL &&
-		proposal_list_equal(a->ike_proposals, b->ike_proposals);
+	       proposal_list_equal(a->ike_proposals, b->ike_proposals);
 }
 
 static struct group *find_proposals(const struct group *hosts, const struct connection *c)
@@ -238,8 +238,8 @@ bool index_prepare(const struct catalogue *catalogue, struct entry *entry)
 
 		if (!belongs(kind, c))
 			continue;
-		slot->group = kind == INDEX_PROPOSALS ? proposals_for(catalogue, c) :
-							group_for(catalogue, kind, c);
+		slot->group = kind == INDEX_PROPOSALS ? proposals_for(catalogue, c)
+						      : group_for(catalogue, kind, c);
 		if (slot->group == NULL) {
 			index_abandon(entry);
 			return false;

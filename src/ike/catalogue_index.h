@@ -1,8 +1,9 @@
 /* What the catalogue is made of.
  *
- * A connection has one entry, and an entry lies in one group of each index: the connections that share a reqid, a pair of
- * hosts and a list of IKE proposals, a pair of hosts and the peer's identity, and that with our own identity. A group has no
- * key of its own: it is that of each of its members, and no group that a reader can find is ever empty. */
+ * A connection has one entry, and an entry lies in one group of each index: the connections that
+ * share a reqid, a pair of hosts and a list of IKE proposals, a pair of hosts and the peer's
+ * identity, and that with our own identity. A group has no key of its own: it is that of each of
+ * its members, and no group that a reader can find is ever empty. */
 #ifndef IKE_CATALOGUE_INDEX_H
 #define IKE_CATALOGUE_INDEX_H
 
@@ -23,10 +24,10 @@ enum index_kind {
 };
 
 struct group {
-	struct rcu_node node;        /* not for INDEX_PROPOSALS */
+	struct rcu_node node; /* not for INDEX_PROPOSALS */
 	struct rcu_head rcu;
 	struct rcu_link members;
-	struct group *parent;        /* INDEX_PROPOSALS: by hosts */
+	struct group *parent; /* INDEX_PROPOSALS: by hosts */
 	struct rcu_link in_parent;
 	enum index_kind kind;
 	bool published;
@@ -34,7 +35,7 @@ struct group {
 
 struct index_slot {
 	struct rcu_link link;
-	struct group *group;         /* NULL: this index has no place for the connection */
+	struct group *group; /* NULL: this index has no place for the connection */
 };
 
 /* Of the writer. */
@@ -62,7 +63,8 @@ struct entry {
 
 struct catalogue {
 	struct rcu_table *names, *groups;
-	uint64_t moves; /* atomic: how many connections were replaced, which may change their groups */
+	uint64_t moves; /* atomic: how many connections were replaced, which may change their groups
+			 */
 	/* The writer's. */
 	struct table *aliases;
 	struct serial_node *serials;
@@ -87,13 +89,17 @@ static inline struct entry *entry_of_link(struct rcu_link *link, enum index_kind
 }
 
 /* ---- the writer ---- */
-/* Finds or makes the groups of the entry's connection; false when memory is out: nothing is changed. */
+/* Finds or makes the groups of the entry's connection; false when memory is out: nothing is
+ * changed. */
 bool index_prepare(const struct catalogue *catalogue, struct entry *entry);
 /* Forgets what was prepared. */
 void index_abandon(struct entry *entry);
-/* Puts a prepared entry into its groups: in the place of `old` (NULL: none) where the group is the same. */
+/* Puts a prepared entry into its groups: in the place of `old` (NULL: none) where the group is the
+ * same. */
 void index_publish(struct catalogue *catalogue, struct entry *entry, struct entry *old);
-/* Takes the entry out of all groups but those where `successor` (NULL: none) has taken its place. */
-void index_withdraw(struct catalogue *catalogue, struct entry *entry, const struct entry *successor);
+/* Takes the entry out of all groups but those where `successor` (NULL: none) has taken its place.
+ */
+void index_withdraw(
+	struct catalogue *catalogue, struct entry *entry, const struct entry *successor);
 
 #endif

@@ -1,7 +1,8 @@
-/* Circular lists that one thread changes while others read them under RCU, and the order of memory that goes with it.
+/* Circular lists that one thread changes while others read them under RCU, and the order of memory
+ * that goes with it.
  *
- * ThreadSanitizer does not see how liburcu orders what readers did before what is done behind a grace period; it is
- * told of it here. */
+ * ThreadSanitizer does not see how liburcu orders what readers did before what is done behind a
+ * grace period; it is told of it here. */
 #ifndef IKE_RCU_LIST_H
 #define IKE_RCU_LIST_H
 
@@ -30,12 +31,13 @@ extern char rcu_grace_period; /* an address to name */
 /* Calls `reclaim` behind a grace period. What the writer did so far comes before it, too. */
 #define rcu_reclaim_later(head, reclaim) (rcu_reader_done(), urcu_qsbr_call_rcu(head, reclaim))
 
-#define container_of(pointer, type, member) \
+#define container_of(pointer, type, member)                                                        \
 	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
-#define container_of_const(pointer, type, member) \
+#define container_of_const(pointer, type, member)                                                  \
 	((const type *)(const void *)((const char *)(pointer)-offsetof(type, member)))
 
-/* A head or a member. What is taken out still leads readers on to the rest, and must live until a grace period is over. */
+/* A head or a member. What is taken out still leads readers on to the rest, and must live until a
+ * grace period is over. */
 struct rcu_link {
 	struct rcu_link *next, *prev; /* prev: the writer's only */
 };

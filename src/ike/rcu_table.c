@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-/* Marks live in segments that double: segment 0 holds buckets [0, 64), segment n > 0 holds [2^(n+5), 2^(n+6)). They
- * never move. */
+/* Marks live in segments that double: segment 0 holds buckets [0, 64), segment n > 0 holds
+ * [2^(n+5), 2^(n+6)). They never move. */
 #define FIRST_BITS    6
 #define FIRST_BUCKETS (1u << FIRST_BITS)
 #define SEGMENTS      (64 - FIRST_BITS)
@@ -139,7 +139,8 @@ void rcu_table_add(struct rcu_table *table, struct rcu_node *node, uint64_t hash
 		grow(table);
 }
 
-/* The bucket begins at the same place for the reversed order as for the hash, but for its highest bit. */
+/* The bucket begins at the same place for the reversed order as for the hash, but for its highest
+ * bit. */
 static struct rcu_node *before_node(const struct rcu_table *table, const struct rcu_node *node)
 {
 	struct rcu_node *before = mark_of(table, reverse_bits(node->order & ~(uint64_t)1));

@@ -1,7 +1,7 @@
-/* A hash table that one thread changes while others look things up under RCU: all items lie in one list, sorted by the
- * bits of their hashes in reverse, and buckets are marks in that list (a split-ordered list). So the table grows bucket
- * by bucket, by a mark more, without moving an item; an addition costs the same in every table. It does not
- * shrink: a bucket is 16 bytes. */
+/* A hash table that one thread changes while others look things up under RCU: all items lie in one
+ * list, sorted by the bits of their hashes in reverse, and buckets are marks in that list (a
+ * split-ordered list). So the table grows bucket by bucket, by a mark more, without moving an item;
+ * an addition costs the same in every table. It does not shrink: a bucket is 16 bytes. */
 #ifndef IKE_RCU_TABLE_H
 #define IKE_RCU_TABLE_H
 

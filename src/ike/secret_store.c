@@ -1,5 +1,5 @@
-/* An entry is put into one hash table under each way in which it can match, so that a look-up tries these ways from the
- * best to the weakest, each by one probe:
+/* An entry is put into one hash table under each way in which it can match, so that a look-up tries
+ * these ways from the best to the weakest, each by one probe:
  *
  *     pair      both identities are listed
  *     with any  one is listed, and %any is too     ours, then the peer's
@@ -7,8 +7,8 @@
  *     any       only %any is listed
  *     none      nothing is listed
  *
- * Ours alone goes before the peer's with %any. An entry that lists one of the two and somebody else is no match: its
- * secret is not between these two. */
+ * Ours alone goes before the peer's with %any. An entry that lists one of the two and somebody else
+ * is no match: its secret is not between these two. */
 #include "secret_store.h"
 
 #include "base/secret.h"
@@ -111,7 +111,8 @@ static const struct psk_entry *find(const struct secret_store *store, enum match
 
 	for (; node != NULL; node = table_next(node)) {
 		const struct psk_key *key =
-			(const struct psk_key *)(void *)((char *)node - offsetof(struct psk_key, node));
+			(const struct psk_key *)(void *)((char *)node -
+							 offsetof(struct psk_key, node));
 
 		if (key->match == match && ((same(key->a, a) && same(key->b, b)) ||
 						   (same(key->a, b) && same(key->b, a))))
@@ -153,7 +154,7 @@ static bool is_any(const struct identity *id)
 	if (id->kind == ID_ANY)
 		return true;
 	return (id->kind == ID_IPV4_ADDR || id->kind == ID_IPV6_ADDR) && id->len <= sizeof(zeros) &&
-		memcmp(id->data, zeros, id->len) == 0;
+	       memcmp(id->data, zeros, id->len) == 0;
 }
 
 static void take_identity(struct psk_entry *entry, const struct identity *id)
@@ -168,8 +169,8 @@ static void take_identity(struct psk_entry *entry, const struct identity *id)
 	entry->ids[entry->id_count++] = identity_ref(id);
 }
 
-static void add_way(
-	struct psk_entry *entry, enum match match, const struct identity *a, const struct identity *b)
+static void add_way(struct psk_entry *entry, enum match match, const struct identity *a,
+	const struct identity *b)
 {
 	entry->keys[entry->key_count++] =
 		(struct psk_key){.entry = entry, .match = match, .a = a, .b = b};

@@ -1,5 +1,6 @@
-/* Objects in the order of their serials, for one thread: a treap with the sizes of its subtrees, so that adding, removing,
- * "the first behind" and "the i-th" all take logarithmic time. Nodes are a part of the objects. */
+/* Objects in the order of their serials, for one thread: a treap with the sizes of its subtrees, so
+ * that adding, removing, "the first behind" and "the i-th" all take logarithmic time. Nodes are a
+ * part of the objects. */
 #ifndef IKE_SERIAL_TREE_H
 #define IKE_SERIAL_TREE_H
 

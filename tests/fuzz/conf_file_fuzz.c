@@ -42,7 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char error[256] = "";
 	size_t warned = 0;
 
-	if (conf_file_read(fuzz_file(data, size), &conf, take_warning, &warned, error, sizeof(error))) {
+	if (conf_file_read(
+		    fuzz_file(data, size), &conf, take_warning, &warned, error, sizeof(error))) {
 		check_section(&conf.setup);
 		for (size_t i = 0; i < conf.conn_count; i++)
 			check_section(&conf.conns[i]);

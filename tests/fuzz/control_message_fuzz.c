@@ -23,7 +23,8 @@ static void send_on(const struct control_request *request)
 	size_t len;
 	uint8_t *message = control_request_encode(request, &len);
 
-	if (message == NULL || !control_request_decode(bytes_of(message, len), &again, error, sizeof(error)))
+	if (message == NULL ||
+		!control_request_decode(bytes_of(message, len), &again, error, sizeof(error)))
 		abort();
 	if (strcmp(request->command, again.command) != 0)
 		abort();

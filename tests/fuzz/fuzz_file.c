@@ -27,12 +27,12 @@ const char *fuzz_file(const uint8_t *data, size_t size)
 	return path;
 }
 
-/* The linker puts these in the place of glibc's (--wrap), so that an input cannot make the reader walk through this
- * machine's files. */
+/* The linker puts these in the place of glibc's (--wrap), so that an input cannot make the reader
+ * walk through this machine's files. */
 static bool is_inside(const char *path)
 {
 	return strncmp(path, root, sizeof(root) - 1) == 0 && strstr(path, "..") == NULL &&
-		strchr(path + sizeof(root) - 1, '/') == NULL;
+	       strchr(path + sizeof(root) - 1, '/') == NULL;
 }
 
 int __real_open64(const char *path, int flags, ...);
@@ -46,8 +46,10 @@ int __wrap_open64(const char *path, int flags, ...)
 	return __real_open64(path, flags);
 }
 
-int __real_glob64(const char *pattern, int flags, int (*on_error)(const char *, int), glob64_t *out);
-int __wrap_glob64(const char *pattern, int flags, int (*on_error)(const char *, int), glob64_t *out);
+int __real_glob64(
+	const char *pattern, int flags, int (*on_error)(const char *, int), glob64_t *out);
+int __wrap_glob64(
+	const char *pattern, int flags, int (*on_error)(const char *, int), glob64_t *out);
 int __wrap_glob64(const char *pattern, int flags, int (*on_error)(const char *, int), glob64_t *out)
 {
 	return is_inside(pattern) ? __real_glob64(pattern, flags, on_error, out) : GLOB_NOMATCH;

@@ -1,4 +1,5 @@
-/* Readers of files under a fuzzer: the input is a file in memory, and include finds nothing else. */
+/* Readers of files under a fuzzer: the input is a file in memory, and include finds nothing else.
+ */
 #ifndef FUZZ_FILE_H
 #define FUZZ_FILE_H
 

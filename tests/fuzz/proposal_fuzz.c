@@ -13,7 +13,8 @@ static void show(const struct proposal_list *list)
 
 	proposal_list_text(list, text, sizeof(text));
 	proposal_list_text(list, small, sizeof(small));
-	if (strnlen(text, sizeof(text)) == sizeof(text) || strnlen(small, sizeof(small)) == sizeof(small))
+	if (strnlen(text, sizeof(text)) == sizeof(text) ||
+		strnlen(small, sizeof(small)) == sizeof(small))
 		abort();
 	proposal_list_first_ke(list);
 	proposal_list_has_ke(list, 19);

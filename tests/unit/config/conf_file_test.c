@@ -43,19 +43,16 @@ static void refused(const char *text, unsigned line, const char *reason)
 	char place[200];
 	assert_false(read_text(text));
 	snprintf(place, sizeof(place), "%s/ipsec.conf:%u: ", dir.path, line);
-	if (strncmp(error, place, strlen(place)) != 0 || strstr(error, reason) == NULL) {
+	if (strncmp(error, place, strlen(place)) != 0 || strstr(error, reason) == NULL)
 		fail_msg("\"%s\" is not \"%s...%s\"", error, place, reason);
-	}
 	assert_int_equal(conf.conn_count, 0);
 }
 
 static const struct conf_section *conn(const char *name)
 {
-	for (size_t i = 0; i < conf.conn_count; i++) {
-		if (strcmp(conf.conns[i].name, name) == 0) {
+	for (size_t i = 0; i < conf.conn_count; i++)
+		if (strcmp(conf.conns[i].name, name) == 0)
 			return &conf.conns[i];
-		}
-	}
 	fail_msg("no conn %s", name);
 	return NULL;
 }
@@ -194,9 +191,8 @@ static void make_chain(char *text, size_t size, unsigned conns, bool backwards)
 	for (unsigned i = 0; i < conns; i++) {
 		unsigned n = backwards ? conns - 1 - i : i;
 		used += (size_t)snprintf(text + used, size - used, "conn c%u\n k%u=%u\n", n, n, n);
-		if (n + 1 < conns) {
+		if (n + 1 < conns)
 			used += (size_t)snprintf(text + used, size - used, " also=c%u\n", n + 1);
-		}
 	}
 }
 
@@ -270,9 +266,8 @@ static void too_many_parameters(void **state)
 	(void)state;
 	char text[16384] = "conn a\n";
 	size_t used = strlen(text);
-	for (unsigned i = 0; i < 512; i++) {
+	for (unsigned i = 0; i < 512; i++)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, " k%u=\n", i);
-	}
 	assert_true(read_text(text));
 	snprintf(text + used, sizeof(text) - used, " last=\n");
 	refused(text, 514, "more than 512 parameters");

@@ -21,18 +21,16 @@ static void booleans(void **state)
 		assert_true(conf_bool(no[i], &v));
 		assert_false(v);
 	}
-	for (size_t i = 0; i < 5; i++) {
+	for (size_t i = 0; i < 5; i++)
 		assert_false(conf_bool(bad[i], &v));
-	}
 }
 
 static void duration_is(const char *text, unsigned unit, unsigned long long ms)
 {
 	unsigned long long v = 0;
 	assert_true(conf_duration_ms(text, unit, &v));
-	if (v != ms) {
+	if (v != ms)
 		fail_msg("%s: %llu ms instead of %llu", text, v, ms);
-	}
 }
 
 static void durations(void **state)
@@ -52,14 +50,13 @@ static void durations(void **state)
 	duration_is("0", 1000, 0);
 	duration_is("0.000000001w", 1000, 1);
 	duration_is("18446744073709551615ms", 1, 18446744073709551615ull);
-	static const char *const bad[] = {"", "s", "-1", "+1", " 1", "1 s", "1.s", ".5", "1x", "1.2.3",
-		"18446744073709551616", "18446744073709551615s", "1.0123456789s", "0x10", "1ss"};
+	static const char *const bad[] = {"", "s", "-1", "+1", " 1", "1 s", "1.s", ".5", "1x",
+		"1.2.3", "18446744073709551616", "18446744073709551615s", "1.0123456789s", "0x10",
+		"1ss"};
 	unsigned long long v = 42;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		if (conf_duration_ms(bad[i], 1000, &v)) {
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (conf_duration_ms(bad[i], 1000, &v))
 			fail_msg("%s is taken for a duration", bad[i]);
-		}
-	}
 	assert_int_equal(v, 42);
 }
 

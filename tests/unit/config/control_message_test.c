@@ -68,7 +68,8 @@ static void truncated(void **state)
 	uint8_t *message = encode_sample(&len);
 	for (size_t cut = 0; cut < len; cut++) {
 		assert_false(decode(message, cut));
-		/* With the length set right, the fields end too early; a whole number of fields is a whole message. */
+		/* With the length set right, the fields end too early; a whole number of fields is
+		 * a whole message. */
 		message[8] = message[9] = 0;
 		message[10] = (uint8_t)(cut >> 8);
 		message[11] = (uint8_t)cut;
@@ -103,7 +104,8 @@ static void wrong_headers(void **state)
 	static const uint8_t old[12] = {0, 1, 2, 3, 0, 1, 0, 0, 0, 0, 0, 20};
 	static const uint8_t empty[12] = {0x70, 0x6c, 0x75, 0x34, 0, 1, 0, 0, 0, 0, 0, 12};
 	static const uint8_t tiny[12] = {0x70, 0x6c, 0x75, 0x34, 0, 1, 0, 0, 0, 0, 0, 11};
-	static const uint8_t huge[12] = {0x70, 0x6c, 0x75, 0x34, 0, 1, 0, 0, 0xff, 0xff, 0xff, 0xff};
+	static const uint8_t huge[12] = {
+		0x70, 0x6c, 0x75, 0x34, 0, 1, 0, 0, 0xff, 0xff, 0xff, 0xff};
 	assert_int_equal(control_request_length(bytes_of(old, 12), error, sizeof(error)), 0);
 	assert_non_null(strstr(error, "magic 00010203"));
 	assert_int_equal(control_request_length(bytes_of(old, 11), error, sizeof(error)), 0);
@@ -116,7 +118,8 @@ static void wrong_headers(void **state)
 }
 
 /* A message of one command "x" and one field. */
-static bool decode_field(uint16_t tag, const char *key, const char *value, size_t value_len, int times)
+static bool decode_field(
+	uint16_t tag, const char *key, const char *value, size_t value_len, int times)
 {
 	uint8_t message[512];
 	struct writer w = writer_of(message, sizeof(message));

@@ -11,7 +11,8 @@
 
 static struct test_dir dir;
 static char error[1024];
-/* What came out, an entry a line: "KIND LINE index,index ppk=value" with the value in hexadecimal. */
+/* What came out, an entry a line: "KIND LINE index,index ppk=value" with the value in hexadecimal.
+ */
 static char got[4096];
 static unsigned refuse_at;
 
@@ -25,11 +26,11 @@ static bool take(const struct secret_line *line, void *arg, char *reason, size_t
 	size_t used = strlen(got);
 	used += (size_t)snprintf(got + used, sizeof(got) - used, "%d %u ", line->kind, line->line);
 	for (size_t i = 0; i < line->index_count; i++) {
-		used += (size_t)snprintf(got + used, sizeof(got) - used, "%s%s", i > 0 ? "," : "",
-			line->indices[i]);
+		used += (size_t)snprintf(
+			got + used, sizeof(got) - used, "%s%s", i > 0 ? "," : "", line->indices[i]);
 	}
-	used += (size_t)snprintf(got + used, sizeof(got) - used, " %s=",
-		line->ppk_id != NULL ? line->ppk_id : "");
+	used += (size_t)snprintf(
+		got + used, sizeof(got) - used, " %s=", line->ppk_id != NULL ? line->ppk_id : "");
 	for (size_t i = 0; i < line->value.len; i++) {
 		used += (size_t)snprintf(
 			got + used, sizeof(got) - used, "%02x", line->value.data[i]);
@@ -49,22 +50,21 @@ static bool read_again(void)
 static void gives(const char *text, const char *entries)
 {
 	test_dir_puts(&dir, "ipsec.secrets", text);
-	if (!read_again()) {
+	if (!read_again())
 		fail_msg("%s", error);
-	}
 	assert_string_equal(got, entries);
 }
 
-/* Nothing comes out, and the reason gives away nothing of the secret, which is "hush" in all of these. */
+/* Nothing comes out, and the reason gives away nothing of the secret, which is "hush" in all of
+ * these. */
 static void refused(const char *text, unsigned line, const char *reason)
 {
 	char place[200];
 	test_dir_puts(&dir, "ipsec.secrets", text);
 	assert_false(read_again());
 	snprintf(place, sizeof(place), "%s/ipsec.secrets:%u: ", dir.path, line);
-	if (strncmp(error, place, strlen(place)) != 0 || strstr(error, reason) == NULL) {
+	if (strncmp(error, place, strlen(place)) != 0 || strstr(error, reason) == NULL)
 		fail_msg("\"%s\" is not \"%s...%s\"", error, place, reason);
-	}
 	assert_null(strstr(error, "hush"));
 	assert_string_equal(got, "");
 }
@@ -188,7 +188,8 @@ static void all_or_nothing(void **state)
 	(void)state;
 	refused("@a : PSK \"one\"\n@b : PSK \"two\"\n@c : PSK hush\n", 3, "double quotes");
 	refuse_at = 2;
-	test_dir_puts(&dir, "ipsec.secrets", "@a : PSK \"one\"\n@b : PSK \"two\"\n@c : PSK \"3\"\n");
+	test_dir_puts(
+		&dir, "ipsec.secrets", "@a : PSK \"one\"\n@b : PSK \"two\"\n@c : PSK \"3\"\n");
 	assert_false(read_again());
 	refuse_at = 0;
 	assert_string_equal(error, "no room for line 2");
@@ -218,9 +219,8 @@ static void too_many_indices(void **state)
 	(void)state;
 	char text[8192] = "";
 	size_t used = 0;
-	for (unsigned i = 0; i < 1025; i++) {
+	for (unsigned i = 0; i < 1025; i++)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "@%u ", i);
-	}
 	snprintf(text + used, sizeof(text) - used, ": PSK \"hush\"\n");
 	refused(text, 1, "more than 1024 indices");
 }

@@ -38,9 +38,8 @@ void test_dir_remove(struct test_dir *dir)
 	for (struct dirent *e; (e = readdir(d)) != NULL;) {
 		char path[512];
 		snprintf(path, sizeof(path), "%s/%s", dir->path, e->d_name);
-		if (e->d_name[0] != '.') {
+		if (e->d_name[0] != '.')
 			unlink(path);
-		}
 	}
 	closedir(d);
 	assert_int_equal(rmdir(dir->path), 0);

@@ -1,5 +1,5 @@
-/* What changes and finds cost in a big catalogue, counted in the objects that they touch (members of hash chains, of groups,
- * judged ones): its sources are compiled with this counter. */
+/* What changes and finds cost in a big catalogue, counted in the objects that they touch (members
+ * of hash chains, of groups, judged ones): its sources are compiled with this counter. */
 #include "catalogue_index.h"
 #include "connection_maker.h"
 
@@ -10,8 +10,9 @@
 #include <string.h>
 
 #define CONNECTIONS 100000u
-#define LOCAL "192.0.2.1"
-/* Chains of a hash table are of random length: one member each on the average, and hardly ever ten. */
+#define LOCAL       "192.0.2.1"
+/* Chains of a hash table are of random length: one member each on the average, and hardly ever ten.
+ */
 #define FIND_MEAN_MAX 12
 #define FIND_MAX      80
 #define ADD_MEAN_MAX  20

@@ -71,8 +71,7 @@ static const char *by_identity(const char *local, const char *remote, const char
 
 	judged[0] = '\0';
 	judged_count = 0;
-	name = name_of(
-		catalogue_find_by_identity(catalogue, &l, &r, lid, rid, judge_takes, taken));
+	name = name_of(catalogue_find_by_identity(catalogue, &l, &r, lid, rid, judge_takes, taken));
 	identity_unref(lid);
 	identity_unref(rid);
 	return name;
@@ -319,11 +318,13 @@ static void identities_in_order(void **state)
 	assert_string_equal(judged, "host-id template-id host-any template-any ");
 	assert_string_equal(by_identity("192.0.2.1", "192.0.2.3", "@GW", "@peer", NULL), "(none)");
 	assert_string_equal(judged, "template-id template-any ");
-	assert_string_equal(by_identity("192.0.2.1", "192.0.2.3", "@gw", "peer@a", take_any),
-		"template-any");
-	assert_string_equal(by_identity("192.0.2.7", "192.0.2.2", "@gw", "@peer", take_any), "(none)");
+	assert_string_equal(
+		by_identity("192.0.2.1", "192.0.2.3", "@gw", "peer@a", take_any), "template-any");
+	assert_string_equal(
+		by_identity("192.0.2.7", "192.0.2.2", "@gw", "@peer", take_any), "(none)");
 	char third[] = "host-any";
-	assert_string_equal(by_identity("192.0.2.1", "192.0.2.2", "@gw", "@peer", third), "host-any");
+	assert_string_equal(
+		by_identity("192.0.2.1", "192.0.2.2", "@gw", "@peer", third), "host-any");
 }
 
 static void our_identity(void **state)
@@ -371,12 +372,14 @@ static void replaced_with_other_keys(void **state)
 	add(make_connection("a", "192.0.2.1", "192.0.2.2", "@gw", "@peer"));
 	replace(make_connection("a", "192.0.2.1", "%any", "@gw2", "@peer2"));
 	assert_string_equal(by_hosts("192.0.2.1", "192.0.2.2", take_any), "a");
-	assert_string_equal(by_identity("192.0.2.1", "192.0.2.2", NULL, "@peer", take_any), "(none)");
+	assert_string_equal(
+		by_identity("192.0.2.1", "192.0.2.2", NULL, "@peer", take_any), "(none)");
 	assert_string_equal(by_identity("192.0.2.1", "192.0.2.2", "@gw2", "@peer2", take_any), "a");
 	struct connection *c = make_connection("a", "192.0.2.1", "%any", "@gw2", "@peer2");
 	c->oriented = false;
 	replace(c);
-	assert_string_equal(by_identity("192.0.2.1", "192.0.2.2", "@gw2", "@peer2", take_any), "(none)");
+	assert_string_equal(
+		by_identity("192.0.2.1", "192.0.2.2", "@gw2", "@peer2", take_any), "(none)");
 	assert_string_equal(by_hosts("192.0.2.1", "192.0.2.2", take_any), "(none)");
 	assert_string_equal(name_of(catalogue_by_name(catalogue, "a")), "a");
 	assert_int_equal(catalogue_count(catalogue), 1);

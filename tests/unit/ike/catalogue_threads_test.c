@@ -1,5 +1,5 @@
-/* Two readers find connections and secrets while a writer adds, replaces and removes them. Run it under
- * ThreadSanitizer and AddressSanitizer too. */
+/* Two readers find connections and secrets while a writer adds, replaces and removes them. Run it
+ * under ThreadSanitizer and AddressSanitizer too. */
 #include "connection_maker.h"
 #include "ike/catalogue.h"
 #include "ike/secrets.h"
@@ -77,7 +77,8 @@ static void find_peer(struct finder *r, unsigned i)
 
 	snprintf(name, sizeof(name), "c%u", i);
 	r->faults += !is_peer(catalogue_find_by_identity(catalogue, &local, &remote,
-				      i & 2 ? gateway : NULL, peer_ids[i], judge, NULL), i);
+				      i & 2 ? gateway : NULL, peer_ids[i], judge, NULL),
+		i);
 	r->faults += !is_peer(catalogue_by_name(catalogue, name), i);
 	r->faults += !is_peer(catalogue_by_reqid(catalogue, 16384 + i), i);
 	struct connection *c = catalogue_find_by_hosts(catalogue, &local, &remote, judge, NULL);
@@ -140,7 +141,8 @@ static void publish_secrets(unsigned round)
 		const struct identity *ids[] = {gateway, peer_ids[i]};
 
 		memset(psk, (int)(round + i), sizeof(psk));
-		assert_int_equal(secret_store_add_psk(store, ids, 2, bytes_of(psk, sizeof(psk))), 0);
+		assert_int_equal(
+			secret_store_add_psk(store, ids, 2, bytes_of(psk, sizeof(psk))), 0);
 	}
 	secret_vault_replace(vault, store);
 }
@@ -176,7 +178,8 @@ static void readers_see_whole_connections(void **state)
 	(void)state;
 	write_round(0);
 	for (unsigned i = 0; i < FINDERS; i++)
-		assert_int_equal(pthread_create(&finders[i].thread, NULL, read_all, &finders[i]), 0);
+		assert_int_equal(
+			pthread_create(&finders[i].thread, NULL, read_all, &finders[i]), 0);
 	for (unsigned round = 1; round < ROUNDS; round++)
 		write_round(round);
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);

@@ -61,7 +61,9 @@ struct proposal_list *make_proposals(uint16_t encr)
 	assert_non_null(list);
 	list->references = 1;
 	list->count = 1;
-	list->proposals[0] = (struct proposal){.number = 1, .protocol = PROTOCOL_IKE,
-		.transform_count = 1, .transforms = {{.type = 1, .id = encr}}};
+	list->proposals[0] = (struct proposal){.number = 1,
+		.protocol = PROTOCOL_IKE,
+		.transform_count = 1,
+		.transforms = {{.type = 1, .id = encr}}};
 	return list;
 }

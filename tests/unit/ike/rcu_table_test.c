@@ -27,7 +27,8 @@ static const struct item *find(unsigned key)
 	return (const struct item *)(void *)rcu_table_find(table, items[key].hash, has_key, &key);
 }
 
-/* Hashes of all kinds: random ones, equal ones, ones that differ only in their highest or lowest bits. */
+/* Hashes of all kinds: random ones, equal ones, ones that differ only in their highest or lowest
+ * bits. */
 static uint64_t hash_of(unsigned i)
 {
 	switch (i % 4) {

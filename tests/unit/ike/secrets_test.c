@@ -106,8 +106,13 @@ static void each_is_weaker_than_the_one_before(void **state)
 	static const struct {
 		const char *ids, *psk;
 	} order[] = {
-		{"@we @peer", "pair"}, {"@we %any", "ours-any"}, {"@we", "ours"},
-		{"@peer %any", "peer-any"}, {"@peer", "peer"}, {"%any", "any"}, {"", "none"},
+		{"@we @peer", "pair"},
+		{"@we %any", "ours-any"},
+		{"@we", "ours"},
+		{"@peer %any", "peer-any"},
+		{"@peer", "peer"},
+		{"%any", "any"},
+		{"", "none"},
 	};
 	const size_t count = sizeof(order) / sizeof(order[0]);
 
