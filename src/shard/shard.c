@@ -274,10 +274,10 @@ static const char *make_parts(struct shard *shard)
 		shard->peers[i].depth_limit = PEER_MAIL_DEPTH;
 	}
 	if ((shard->crypto = crypto_context_new()) == NULL) {
-		return "the crypto context (memory, or the CPU lacks what intel-ipsec-mb needs)";
+		return "crypto context (memory, or the CPU lacks what intel-ipsec-mb needs)";
 	}
 	if ((shard->channel = kernel_channel_open(shard->set->config.kernel, &channel)) == NULL) {
-		return "the kernel channel";
+		return "kernel channel";
 	}
 	if ((shard->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
 		!watch(shard, mailbox_fd(shard->inbox)) ||
@@ -285,7 +285,7 @@ static const char *make_parts(struct shard *shard)
 		return "epoll";
 	}
 	shard->engine = make_engine(shard);
-	return shard->engine == NULL ? "the IKE engine" : NULL;
+	return shard->engine == NULL ? "IKE engine" : NULL;
 }
 
 static void free_parts(struct shard *shard)

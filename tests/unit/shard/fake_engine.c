@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct fake_notes fake;
 unsigned fake_sas, fake_children = 1, fake_lines, fake_jobs_per_initiate;
 bool fake_never_idle;
 uint16_t fake_echo_port;
+unsigned fake_hung;
 static unsigned objects;
 
 #define NOTE(cell) __atomic_add_fetch(&(cell), 1, __ATOMIC_ACQ_REL)
@@ -40,6 +42,7 @@ void fake_engine_reset(void)
 	fake_jobs_per_initiate = 0;
 	fake_never_idle = false;
 	fake_echo_port = 0;
+	__atomic_store_n(&fake_hung, 0, __ATOMIC_RELEASE);
 }
 
 unsigned fake_objects(void)
@@ -94,6 +97,9 @@ void ike_engine_datagram(
 {
 	check_thread(e);
 	NOTE(fake.datagrams[e->number]);
+	while (fake_read(&fake_hung) == e->number + 1) {
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
 	if (len >= 30) {
 		unsigned tag = message[len - 2] << 8 | message[len - 1];
 		__atomic_store_n(&fake.tag_taken_by[tag], e->number + 1, __ATOMIC_RELEASE);

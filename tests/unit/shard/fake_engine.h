@@ -27,6 +27,8 @@ extern struct fake_notes fake;
  */
 extern unsigned fake_sas, fake_children, fake_lines, fake_jobs_per_initiate;
 extern bool fake_never_idle;
+/* Atomic: 1 + the engine that hangs in its next datagram until this changes. */
+extern unsigned fake_hung;
 /* Echoes go to this port of the sender; 0: back to where they came from. */
 extern uint16_t fake_echo_port;
 

@@ -6,6 +6,7 @@
 
 bool fake_kernel_holds;
 unsigned fake_kernel_queries;
+unsigned fake_kernel_channels = 1000;
 
 struct waiting {
 	struct waiting *next;
@@ -24,6 +25,10 @@ struct kernel_channel *kernel_channel_open(
 	struct kernel *kernel, const struct kernel_channel_config *config)
 {
 	(void)kernel;
+	if (fake_kernel_channels == 0) {
+		return NULL;
+	}
+	fake_kernel_channels--;
 	struct kernel_channel *c = calloc(1, sizeof *c);
 	c->config = *config;
 	c->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -4,7 +4,8 @@
 
 #include "kernel/kernel.h"
 
-extern bool fake_kernel_holds;       /* atomic: answers wait */
-extern unsigned fake_kernel_queries; /* atomic */
+extern bool fake_kernel_holds;        /* atomic: answers wait */
+extern unsigned fake_kernel_queries;  /* atomic */
+extern unsigned fake_kernel_channels; /* how many more may be opened */
 
 #endif

@@ -26,6 +26,7 @@ uint64_t test_now_ms(void)
 struct shard_config fixture_config(unsigned shards, int nhelpers, size_t control_capacity)
 {
 	fake_engine_reset();
+	fake_kernel_channels = 1000;
 	__atomic_store_n(&fake_kernel_holds, false, __ATOMIC_RELEASE);
 	__atomic_store_n(&fake_kernel_queries, 0, __ATOMIC_RELEASE);
 	control = mailbox_new(control_capacity);

@@ -44,6 +44,22 @@ static void bad_configurations(void **state)
 	mailbox_free(control);
 }
 
+/* Those that have started are ended again (nothing leaks: sanitizer). */
+static void start_fails_halfway(void **state)
+{
+	(void)state;
+	char error[300];
+	for (unsigned n = 0; n < 3; n++) {
+		struct shard_config config = fixture_config(3, 1, 64);
+		char wanted[100];
+		fake_kernel_channels = n;
+		assert_null(shard_set_start(&config, error, sizeof error));
+		snprintf(wanted, sizeof wanted, "shard %u cannot start: no kernel channel", n);
+		assert_string_equal(error, wanted);
+		mailbox_free(control);
+	}
+}
+
 static void idle_sleeps(void **state)
 {
 	(void)state;
@@ -321,6 +337,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(start_and_stop),
 		cmocka_unit_test(bad_configurations),
+		cmocka_unit_test(start_fails_halfway),
 		cmocka_unit_test(idle_sleeps),
 		cmocka_unit_test(timers),
 		cmocka_unit_test(jobs_inline),
