@@ -349,19 +349,31 @@ uint64_t clients_expire(struct pluto *p)
 
 void client_settle(struct client *c)
 {
-	if (c->state == CLIENT_WORKING && c->pending == 0 && !c->report)
+	if (c->state == CLIENT_WORKING && c->commands == 0 && c->releases <= 0 && !c->report)
 		c->state = CLIENT_ENDING;
 }
 
-void client_expects(struct client *c)
+void client_expects_done(struct client *c)
 {
-	c->pending++;
+	c->commands++;
 }
 
-void client_answered(struct client *c)
+void client_done(struct client *c, unsigned count)
 {
-	if (c->pending)
-		c->pending--;
+	if (c->commands)
+		c->commands--;
+	c->releases += count;
+	client_settle(c);
+}
+
+void client_expects_release(struct client *c)
+{
+	c->releases++;
+}
+
+void client_released(struct client *c)
+{
+	c->releases--;
 	client_settle(c);
 }
 

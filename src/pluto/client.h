@@ -40,7 +40,8 @@ struct client {
 	bool broken;           /* memory was out in the middle of a report */
 	uint64_t lost;         /* lines */
 	uint64_t since_ms;     /* of the last progress */
-	unsigned pending;      /* answers that the shards owe */
+	unsigned commands;     /* that the shards have not all finished */
+	int64_t releases;      /* that are awaited; below 0 while they overtake their command's end */
 	struct report *report; /* or NULL; owned */
 	struct control_request request;
 };
@@ -75,10 +76,14 @@ void client_line(struct client *client, enum ike_rc code, const char *format, ..
 void client_text(struct client *client, enum ike_rc code, const char *text, size_t len);
 /* Text of a report, any part of any number of lines; it is never lost. */
 void client_report_text(struct client *client, const char *text, size_t len);
-/* The shards will answer once more for this client; or have answered. */
-void client_expects(struct client *client);
-void client_answered(struct client *client);
-/* The command is done when nothing is pending: afterwards the connection is closed as soon as all
+/* A command has gone to the shards, which will end it by DONE; it has been ended, and `count` SAs will
+ * each release the client. */
+void client_expects_done(struct client *client);
+void client_done(struct client *client, unsigned count);
+/* One more SA will release the client; one has. */
+void client_expects_release(struct client *client);
+void client_released(struct client *client);
+/* The request is done when nothing is awaited: afterwards the connection is closed as soon as all
  * is sent. */
 void client_settle(struct client *client);
 /* The report has ended or was called off: forget it. The client may be gone afterwards. */

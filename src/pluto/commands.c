@@ -72,5 +72,5 @@ void command_shard_done(struct pluto *p, struct client *client, const struct sha
 	if (strcmp(client->request.command, "deletestate") == 0 && mail->count == 0)
 		client_line(client, RC_UNKNOWN_NAME, "no state #%.32s to delete",
 			command_argument(client, "value"));
-	client_answered(client);
+	client_done(client, mail->count);
 }

@@ -140,7 +140,7 @@ void command_add(struct pluto *p, struct client *client)
 	}
 	/* Only a good description replaces one that works. */
 	if (old) {
-		client_expects(client);
+		client_expects_done(client);
 		connection_remove(p, old, client->watcher);
 		connection_unref(old);
 	}
@@ -159,7 +159,7 @@ void command_delete(struct pluto *p, struct client *client)
 	}
 	for (struct connection **c = list; *c; c++) {
 		if (wait)
-			client_expects(client);
+			client_expects_done(client);
 		log_line(LOG_LINE_INFO, "\"%s\": deleting connection", (*c)->name);
 		connection_remove(p, *c, wait ? client->watcher : 0);
 	}

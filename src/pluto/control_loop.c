@@ -142,7 +142,7 @@ static void handle_mail(struct pluto *p, struct shard_mail *mail)
 		break;
 	case SHARD_MAIL_RELEASE:
 		if (client)
-			client_answered(client);
+			client_released(client);
 		break;
 	case SHARD_MAIL_CHUNK:
 		if (client && client->report && report_chunk(client->report, mail))

@@ -46,7 +46,7 @@ void pluto_shut_down(struct pluto *p, bool leave_state, struct client *client)
 {
 	/* Its connection ends with the daemon. */
 	if (client)
-		client_expects(client);
+		client_expects_done(client);
 	if (leave_state)
 		p->ended = true;
 	if (p->ended || p->shutdown_watcher)

@@ -59,7 +59,7 @@ void command_initiate(struct pluto *p, struct client *client)
 		if (!may_initiate(p, client, *c, &remote))
 			continue;
 		if (wait)
-			client_expects(client);
+			client_expects_release(client);
 		shard_set_initiate(p->shards, *c, &remote, wait ? client->watcher : 0);
 	}
 	connections_release(list);
@@ -77,8 +77,9 @@ void command_terminate(struct pluto *p, struct client *client)
 	}
 	for (struct connection **c = list; *c; c++) {
 		if (wait)
-			client_expects(client);
-		shard_set_terminate(p->shards, *c, true, wait ? client->watcher : 0);
+			client_expects_done(client);
+		/* The policy stays and drops: what is protected never leaves in clear (--delete opens it). */
+		shard_set_terminate(p->shards, *c, false, wait ? client->watcher : 0);
 	}
 	connections_release(list);
 }
@@ -93,6 +94,6 @@ void command_deletestate(struct pluto *p, struct client *client)
 			client, RC_UNKNOWN_NAME, "'%.32s' is not a state number", text ? text : "");
 		return;
 	}
-	client_expects(client);
+	client_expects_done(client);
 	shard_set_delete_serial(p->shards, serial, client->watcher);
 }

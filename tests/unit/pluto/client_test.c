@@ -219,7 +219,7 @@ static void test_unread_lines_are_lost_and_counted(void **state)
 	(void)state;
 	memset(long_line, 'x', sizeof(long_line));
 	c->state = CLIENT_WORKING;
-	client_expects(c);
+	client_expects_release(c);
 	while (c->lost < 10 && sent < 100000) {
 		client_text(c, RC_OK, long_line, sizeof(long_line));
 		clients_flush(&p);
@@ -234,7 +234,7 @@ static void test_unread_lines_are_lost_and_counted(void **state)
 	free(text);
 	clients_flush(&p);
 	client_line(c, RC_FATAL, "the end");
-	client_answered(c);
+	client_released(c);
 	clients_flush(&p);
 	text = read_all(fd, &end);
 	while (!end) {
@@ -342,7 +342,7 @@ static void test_room_for_others(void **state)
 	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
 		fds[i] = connected(&c);
 		c->state = CLIENT_WORKING;
-		client_expects(c);
+		client_expects_release(c);
 		client_line(c, RC_OK, "never read");
 		if (i == 5)
 			oldest = c;
