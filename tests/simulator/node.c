@@ -142,7 +142,7 @@ static void host_release(struct ike_host *host, ike_watcher watcher)
 	if (!watcher || watcher > node->watcher_count || node->watcher_state[watcher - 1] != 1)
 		world_fail(node->world, "node %u released watcher %llu that does not wait",
 			node->index, (unsigned long long)watcher);
-	else
+	else if (!--node->watcher_left[watcher - 1])
 		node->watcher_state[watcher - 1] = 2;
 }
 
@@ -482,6 +482,21 @@ ike_watcher node_watcher(struct node *node)
 {
 	if (node->watcher_count == NODE_WATCHERS_MAX)
 		return 0;
+	node->watcher_left[node->watcher_count] = 1;
 	node->watcher_state[node->watcher_count++] = 1;
 	return node->watcher_count;
+}
+
+void node_terminate_watched(struct node *node, const struct connection *c, bool unroute)
+{
+	ike_watcher watcher = node_watcher(node);
+	unsigned *left = &node->watcher_left[watcher ? watcher - 1 : 0], met;
+
+	if (!watcher)
+		return;
+	*left = UINT32_MAX; /* some may come at once */
+	met = ike_engine_terminate(node->engine, c, unroute, watcher);
+	*left -= UINT32_MAX - met;
+	if (!*left)
+		node->watcher_state[watcher - 1] = 2;
 }

@@ -46,6 +46,7 @@ struct node {
 	uint32_t spis[NODE_SPIS_MAX]; /* given out, neither released nor deleted with their SA */
 	unsigned spi_count;
 	uint8_t watcher_state[NODE_WATCHERS_MAX]; /* 0 unused, 1 waits, 2 released */
+	unsigned watcher_left[NODE_WATCHERS_MAX]; /* releases to come */
 	unsigned watcher_count;
 	uint64_t jobs_out;
 };
@@ -61,6 +62,8 @@ void node_event(struct node *node, struct event *event);
 /* Who gets what is sent along the path (-1: nobody), and how it looks to the receiver. */
 int node_route(struct world *world, const struct ike_path *path, struct ike_path *seen);
 ike_watcher node_watcher(struct node *node);
+/* Takes the connection down with a watcher that waits for the end of each SA. */
+void node_terminate_watched(struct node *node, const struct connection *c, bool unroute);
 const struct ipsec_sa *node_find_sa(
 	const struct node *node, uint32_t spi, enum ipsec_direction direction);
 unsigned node_live_sas(const struct node *node);
