@@ -17,7 +17,7 @@ void classify_inner(struct lcore *lc, struct rte_mbuf *m)
 		drop(lc, m, STAT_SELECTOR);
 	} else if (match.policy && match.policy->action == IPSEC_PROTECT) {
 		/* From one tunnel into another. */
-		if (p->origin != ORIGIN_SELF && !forward_age(m))
+		if (p->origin != ORIGIN_SELF && p->flow.hop_limit <= 1)
 			forward_to_kernel(lc, m, p->port);
 		else
 			esp_out_add(lc, m, match.policy);
@@ -107,7 +107,6 @@ static void take_foreign(struct lcore *lc, struct port *port, struct rte_mbuf *m
 			return;
 		}
 		rte_pktmbuf_adj(m, ETHER_LEN);
-		forward_age(m);
 		esp_out_add(lc, m, match.policy);
 	} else if (forbidden_in(dp, &p->flow)) {
 		drop(lc, m, STAT_CLEAR);

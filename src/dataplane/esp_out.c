@@ -87,6 +87,15 @@ static void push(struct lcore *lc, struct rte_mbuf *m, struct sa *sa)
 	lc->esp_out[lc->esp_out_count++] = (struct outbound){m, sa};
 }
 
+/* What the kernel sent is as old as it should be. Not before an answer to the sender, who is to see the packet as it
+ * came. */
+static void age_forwarded(struct rte_mbuf *m)
+{
+	uint8_t origin = packet_of(m)->origin;
+	if (origin == ORIGIN_PORT || origin == ORIGIN_TUNNEL)
+		forward_age(m);
+}
+
 /* RFC 4301, section 8: the sender learns the size where it may not be cut, else it is cut before it is
  * protected, so that the peer need not put ESP packets together. */
 static void too_big(struct lcore *lc, struct rte_mbuf *m, struct sa *sa, unsigned mtu)
@@ -101,6 +110,7 @@ static void too_big(struct lcore *lc, struct rte_mbuf *m, struct sa *sa, unsigne
 		drop(lc, m, STAT_TOO_BIG);
 		return;
 	}
+	age_forwarded(m);
 	struct rte_mbuf *fragments[FRAGMENTS_MAX];
 	unsigned n = fragment_ipv4(lc, m, mtu, fragments);
 	for (unsigned i = 0; i < n; i++)
@@ -131,10 +141,12 @@ void esp_out_add(struct lcore *lc, struct rte_mbuf *m, struct policy *policy)
 		return;
 	}
 	const struct sa_path *path = sa_path_of(sa);
-	if (outer_len(sa, path, &p->flow) > path_mtu(sa))
+	if (outer_len(sa, path, &p->flow) > path_mtu(sa)) {
 		too_big(lc, m, sa, inner_mtu(sa, path, &p->flow));
-	else
-		push(lc, m, sa);
+		return;
+	}
+	age_forwarded(m);
+	push(lc, m, sa);
 }
 
 /* ---- sequence numbers and limits ---- */
