@@ -176,7 +176,7 @@ static void change(struct message *m)
 	default: /* a field of the header: next payload, version, exchange, flags, message ID */
 		at = ike_at(m) + 16 + below(8);
 		if (at < m->length)
-			m->bytes[at] = (uint8_t)(below(2) ? random64() : m->bytes[at] + 1);
+			m->bytes[at] = (uint8_t)(below(2) ? below(256) : m->bytes[at] + 1u);
 		break;
 	}
 }
