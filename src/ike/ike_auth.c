@@ -9,6 +9,7 @@
 #include "ike_sa_init_responder.h"
 #include "keymat.h"
 #include "negotiation_rules.h"
+#include "unique.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -99,10 +100,11 @@ uint16_t first_error_notify(const struct payload_list *payloads)
 
 void auth_finish(struct ike_sa *sa)
 {
+	bool initial_contact = sa->negotiation->initial_contact;
 	struct ike_sa *old;
 
 	ike_sa_end_negotiation(sa);
-	ike_sa_supersede_older(sa);
+	unique_established(sa, initial_contact);
 	if (sa->replaces && (old = engine_find_serial(sa->engine, sa->replaces))) {
 		ike_sa_delete(old, FINISHED_SUPERSEDED);
 	}

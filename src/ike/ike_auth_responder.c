@@ -295,14 +295,6 @@ static void switch_connection(struct ike_sa *sa, struct connection *c)
 	ike_sa_set_connection(sa, c);
 }
 
-/* INITIAL_CONTACT (RFC 7296, section 2.4): the peer knows of no other SA, so ours with it are dead.
- */
-static void forget_dead_sas(struct ike_sa *sa)
-{
-	if (sa->negotiation->initial_contact && sa->remote_id->kind != ID_NULL)
-		ike_sa_initial_contact(sa);
-}
-
 static void authenticate(struct ike_sa *sa, struct incoming *in, struct auth_parts *parts)
 {
 	struct negotiation *n = sa->negotiation;
@@ -329,7 +321,6 @@ static void authenticate(struct ike_sa *sa, struct incoming *in, struct auth_par
 	}
 	n->give_up_at = 0;
 	n->initial_contact = has_notify(&in->payloads, N_INITIAL_CONTACT);
-	forget_dead_sas(sa);
 	n->child_refused_with = choose_child(sa, in, parts);
 	if (n->child_refused_with)
 		send_response(sa);

@@ -5,6 +5,7 @@
 #include "deadlines.h"
 #include "engine_state.h"
 #include "exchange.h"
+#include "unique.h"
 #include "wanted.h"
 
 #include <stdlib.h>
@@ -194,47 +195,13 @@ void ike_sa_set_connection(struct ike_sa *sa, struct connection *c)
 
 /* ---- established ----------------------------------------------------------------- */
 
-static uint64_t identity_pair_hash(const struct identity *local, const struct identity *remote)
-{
-	return identity_hash(local) * 31 + identity_hash(remote);
-}
-
-/* Does `old` make way for `sa` (uniqueids)? */
-static bool makes_way(const struct ike_sa *old, const struct ike_sa *sa, uint64_t now)
-{
-	return old != sa && old->state == STATE_ESTABLISHED_IKE_SA &&
-	       old->connection->serial == sa->connection->serial &&
-	       identity_equal(old->local_id, sa->local_id) &&
-	       identity_equal(old->remote_id, sa->remote_id) &&
-	       (old->initiator == sa->initiator || now - old->established_ms > CROSSING_MS);
-}
-
-static void replace_older(struct ike_sa *sa)
-{
-	struct ike_engine *engine = sa->engine;
-	struct table_node *node = table_first(engine->by_identity, sa->by_identity.hash), *next;
-	uint64_t now = engine_now(engine);
-
-	for (; node; node = next) {
-		struct ike_sa *old =
-			(struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_identity));
-
-		next = table_next(node);
-		if (!makes_way(old, sa, now))
-			continue;
-		ike_sa_log(old, LOG_LINE_INFO, RC_OK, "superseded by IKE SA #%llu of the same peer",
-			(unsigned long long)sa->serial);
-		ike_sa_delete(old, FINISHED_SUPERSEDED);
-	}
-}
-
 bool ike_sa_established(struct ike_sa *sa)
 {
 	struct ike_engine *engine = sa->engine;
 	uint64_t now = engine_now(engine);
 
 	if (!table_insert(engine->by_identity, &sa->by_identity,
-		    identity_pair_hash(sa->local_id, sa->remote_id)))
+		    unique_hash(sa->local_id, sa->remote_id)))
 		return false;
 	sa->in_identity_table = true;
 	sa->established_ms = sa->last_heard_ms = now;
@@ -244,65 +211,6 @@ bool ike_sa_established(struct ike_sa *sa)
 	count_ike_algorithms(engine, &sa->chosen);
 	deadlines_begin(sa);
 	return true;
-}
-
-void ike_sa_supersede_older(struct ike_sa *sa)
-{
-	struct ike_engine *engine = sa->engine;
-
-	if (!engine->config.unique_ids || sa->remote_id->kind == ID_NULL)
-		return;
-	replace_older(sa);
-	engine->host->established(
-		engine->host, sa->local_id, sa->remote_id, sa->connection->serial, sa->serial);
-}
-
-void ike_sa_initial_contact(struct ike_sa *sa)
-{
-	struct ike_engine *engine = sa->engine;
-	struct table_node *node = table_first(engine->by_identity,
-				  identity_pair_hash(sa->local_id, sa->remote_id)),
-			  *next;
-
-	for (; node; node = next) {
-		struct ike_sa *old =
-			(struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_identity));
-
-		next = table_next(node);
-		if (old == sa || !identity_equal(old->local_id, sa->local_id) ||
-			!identity_equal(old->remote_id, sa->remote_id))
-			continue;
-		ike_sa_log(old, LOG_LINE_INFO, RC_OK,
-			"deleting IKE SA: its peer has made initial contact as #%llu",
-			(unsigned long long)sa->serial);
-		ike_sa_free(old, FINISHED_SUPERSEDED);
-	}
-}
-
-void ike_engine_superseded(struct ike_engine *engine, const struct identity *local,
-	const struct identity *remote, uint64_t connection_serial, uint64_t ike_serial)
-{
-	struct table_node *node = table_first(
-				  engine->by_identity, identity_pair_hash(local, remote)),
-			  *next;
-
-	for (; node; node = next) {
-		struct ike_sa *old =
-			(struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_identity));
-
-		next = table_next(node);
-		if (old->state != STATE_ESTABLISHED_IKE_SA || old->serial > ike_serial ||
-			old->connection->serial != connection_serial ||
-			!identity_equal(old->local_id, local) ||
-			!identity_equal(old->remote_id, remote))
-			continue;
-		if (engine_now(engine) - old->established_ms <= CROSSING_MS)
-			continue;
-		ike_sa_log(old, LOG_LINE_INFO, RC_OK, "superseded by IKE SA #%llu of the same peer",
-			(unsigned long long)ike_serial);
-		old->superseded_elsewhere = true;
-		ike_sa_delete(old, FINISHED_SUPERSEDED);
-	}
 }
 
 void ike_sa_end_negotiation(struct ike_sa *sa)

@@ -176,11 +176,6 @@ void ike_sa_release_watcher(struct ike_sa *sa);
 void ike_sa_schedule(struct ike_sa *sa);
 /* Established: into the identity table, lifetimes begin. False: no memory. */
 bool ike_sa_established(struct ike_sa *sa);
-/* Older SAs between the same identities go (uniqueids): once the new one's Child SA carries the
- * traffic. */
-void ike_sa_supersede_older(struct ike_sa *sa);
-/* All other SAs between the same identities are dead: they go, and nobody is told. */
-void ike_sa_initial_contact(struct ike_sa *sa);
 /* Tells the peer by a Delete and ends the SA when it has answered (or by ike_sa_free, if it is not
  * established). Child SAs leave the kernel at once. */
 void ike_sa_delete(struct ike_sa *sa, enum finish_reason reason);

@@ -170,10 +170,9 @@ static void host_release_watcher(struct ike_host *host, ike_watcher watcher)
 	}
 }
 
-static void host_established(struct ike_host *host, const struct identity *local,
-	const struct identity *remote, uint64_t connection_serial, uint64_t ike_serial)
+static void host_established(struct ike_host *host, const struct ike_established *news)
 {
-	shard_tell_established(shard_of_host(host), local, remote, connection_serial, ike_serial);
+	shard_tell_established(shard_of_host(host), news);
 }
 
 /* ---- half-open SAs ---------------------------------------------------------------- */

@@ -13,17 +13,16 @@ struct superseded_mail {
 
 /* One allocation for all shards; the last one frees it. */
 struct news {
-	unsigned left; /* atomic */
-	struct identity *local, *remote;
-	uint64_t connection_serial, ike_serial;
+	unsigned left;               /* atomic */
+	struct ike_established what; /* with references of its own */
 	struct superseded_mail to[];
 };
 
 static void news_leave(struct news *news)
 {
 	if (__atomic_sub_fetch(&news->left, 1, __ATOMIC_ACQ_REL) == 0) {
-		identity_unref(news->local);
-		identity_unref(news->remote);
+		identity_unref(news->what.local);
+		identity_unref(news->what.remote);
 		free(news);
 	}
 }
@@ -33,11 +32,10 @@ void superseded_discard(struct mail *mail)
 	news_leave(((struct superseded_mail *)mail)->news);
 }
 
-void shard_tell_established(struct shard *shard, const struct identity *local,
-	const struct identity *remote, uint64_t connection_serial, uint64_t ike_serial)
+void shard_tell_established(struct shard *shard, const struct ike_established *what)
 {
 	unsigned shards = shard->set->count;
-	if (!shard->set->config.unique_ids || shards == 1) {
+	if (shards == 1 || (!shard->set->config.unique_ids && !what->initial_contact)) {
 		return;
 	}
 	struct news *news = calloc(1, sizeof *news + shards * sizeof news->to[0]);
@@ -45,11 +43,9 @@ void shard_tell_established(struct shard *shard, const struct identity *local,
 		tally_add(&shard->tally.superseded_lost, shards - 1);
 		return;
 	}
-	*news = (struct news){.left = shards - 1,
-		.local = identity_ref(local),
-		.remote = identity_ref(remote),
-		.connection_serial = connection_serial,
-		.ike_serial = ike_serial};
+	*news = (struct news){.left = shards - 1, .what = *what};
+	identity_ref(what->local);
+	identity_ref(what->remote);
 	for (unsigned i = 0; i < shards; i++) {
 		if (i == shard->index) {
 			continue;
@@ -65,7 +61,6 @@ void shard_tell_established(struct shard *shard, const struct identity *local,
 void shard_take_superseded(struct shard *shard, struct mail *mail)
 {
 	struct news *news = ((struct superseded_mail *)mail)->news;
-	ike_engine_superseded(shard->engine, news->local, news->remote, news->connection_serial,
-		news->ike_serial);
+	ike_engine_superseded(shard->engine, &news->what);
 	news_leave(news);
 }

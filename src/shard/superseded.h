@@ -6,8 +6,7 @@
 
 struct shard;
 
-void shard_tell_established(struct shard *shard, const struct identity *local,
-	const struct identity *remote, uint64_t connection_serial, uint64_t ike_serial);
+void shard_tell_established(struct shard *shard, const struct ike_established *what);
 void shard_take_superseded(struct shard *shard, struct mail *mail);
 void superseded_discard(struct mail *mail);
 

@@ -146,14 +146,10 @@ static void host_release(struct ike_host *host, ike_watcher watcher)
 		node->watcher_state[watcher - 1] = 2;
 }
 
-static void host_established(struct ike_host *host, const struct identity *local,
-	const struct identity *remote, uint64_t connection_serial, uint64_t ike_serial)
+static void host_established(struct ike_host *host, const struct ike_established *news)
 {
 	(void)host;
-	(void)local;
-	(void)remote;
-	(void)connection_serial;
-	(void)ike_serial;
+	(void)news;
 }
 
 static bool host_require_cookie(struct ike_host *host, uint64_t half_open)

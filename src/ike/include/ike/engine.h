@@ -51,6 +51,14 @@ enum ike_rc {
 	RC_FATAL = 56,
 };
 
+/* News for all engines: an IKE SA was established between these identities. */
+struct ike_established {
+	const struct identity *local, *remote;
+	uint64_t connection_serial, ike_serial;
+	bool initiator;       /* ours is the original initiator's role */
+	bool initial_contact; /* the peer knows of no other SA (RFC 7296, section 2.4) */
+};
+
 struct ike_host {
 	/* milliseconds, monotonic; and seconds since the epoch */
 	uint64_t (*now_ms)(struct ike_host *host);
@@ -86,10 +94,9 @@ struct ike_host {
 		enum ike_rc code, const char *line, size_t len);
 	/* The watcher's wait is over; its exit status is decided by the lines it got. */
 	void (*release_watcher)(struct ike_host *host, ike_watcher watcher);
-	/* An IKE SA was established between these identities (uniqueids): every other engine is to
-	 * be told by ike_engine_superseded. The host takes its own references. */
-	void (*established)(struct ike_host *host, const struct identity *local,
-		const struct identity *remote, uint64_t connection_serial, uint64_t ike_serial);
+	/* Every other engine is to be told by ike_engine_superseded. The host takes its own
+	 * references. */
+	void (*established)(struct ike_host *host, const struct ike_established *news);
 	/* May this engine take another half-open SA as responder; must it ask for a cookie?
 	 * Daemon-wide counts are the host's to know; `half_open` is this engine's own. */
 	bool (*require_cookie)(struct ike_host *host, uint64_t half_open);
@@ -142,10 +149,8 @@ unsigned ike_engine_terminate(
 	struct ike_engine *engine, const struct connection *c, bool unroute, ike_watcher watcher);
 /* Deletes one SA (IKE or Child) by #N, which releases the watcher as above. False: not here. */
 bool ike_engine_delete_serial(struct ike_engine *engine, uint64_t serial, ike_watcher watcher);
-/* Another engine has established `ike_serial` between these identities: older IKE SAs between them
- * go (uniqueids). */
-void ike_engine_superseded(struct ike_engine *engine, const struct identity *local,
-	const struct identity *remote, uint64_t connection_serial, uint64_t ike_serial);
+/* Another engine has established an IKE SA: older ones between these identities go (uniqueids). */
+void ike_engine_superseded(struct ike_engine *engine, const struct ike_established *news);
 /* Deletes everything, a bounded number of SAs a call: true when more is left to do. Told peers are
  * not waited for; ike_engine_idle says when all have answered or been given up. */
 bool ike_engine_shutdown(struct ike_engine *engine, unsigned limit);

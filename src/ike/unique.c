@@ -1,0 +1,86 @@
+/* Uniqueness of IKE SAs. */
+#include "unique.h"
+
+#include "engine_state.h"
+
+/* Two peers that initiate to each other at one time may each end up with both SAs: if each took
+ * away the one that it saw first, none would be left. So an SA of the other role falls only when it
+ * is older than this. */
+#define CROSSING_MS 10000
+
+uint64_t unique_hash(const struct identity *local, const struct identity *remote)
+{
+	return identity_hash(local) * 31 + identity_hash(remote);
+}
+
+static bool is_of_pair(const struct ike_sa *sa, const struct ike_established *news)
+{
+	return identity_equal(sa->local_id, news->local) &&
+	       identity_equal(sa->remote_id, news->remote);
+}
+
+/* Engines that establish SAs of one pair at one time tell each other: the later serial stays. */
+static bool makes_way(const struct ike_sa *old, const struct ike_established *news, bool elsewhere)
+{
+	if (old->serial == news->ike_serial || (elsewhere && old->serial > news->ike_serial) ||
+		old->state != STATE_ESTABLISHED_IKE_SA || !is_of_pair(old, news))
+		return false;
+	if (news->initial_contact)
+		return true;
+	return old->connection->serial == news->connection_serial &&
+	       (old->initiator == news->initiator ||
+		       engine_now(old->engine) - old->established_ms > CROSSING_MS);
+}
+
+static void make_way(struct ike_sa *old, const struct ike_established *news, bool elsewhere)
+{
+	old->superseded_elsewhere = elsewhere;
+	ike_sa_log(old, LOG_LINE_INFO, RC_OK, "superseded by IKE SA #%llu of the same peer%s",
+		(unsigned long long)news->ike_serial,
+		news->initial_contact ? ", which has made initial contact" : "");
+	/* With initial contact the peer knows of no other SA: it is not told (RFC 7296,
+	 * section 2.4). */
+	if (news->initial_contact)
+		ike_sa_free(old, FINISHED_SUPERSEDED);
+	else
+		ike_sa_delete(old, FINISHED_SUPERSEDED);
+}
+
+static void supersede(struct ike_engine *engine, const struct ike_established *news, bool elsewhere)
+{
+	struct table_node *node = table_first(
+				  engine->by_identity, unique_hash(news->local, news->remote)),
+			  *next;
+
+	for (; node; node = next) {
+		struct ike_sa *old =
+			(struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_identity));
+
+		next = table_next(node);
+		if (makes_way(old, news, elsewhere))
+			make_way(old, news, elsewhere);
+	}
+}
+
+void unique_established(struct ike_sa *sa, bool initial_contact)
+{
+	struct ike_engine *engine = sa->engine;
+	struct ike_established news = {
+		.local = sa->local_id,
+		.remote = sa->remote_id,
+		.connection_serial = sa->connection->serial,
+		.ike_serial = sa->serial,
+		.initiator = sa->initiator,
+		.initial_contact = initial_contact,
+	};
+
+	if (sa->remote_id->kind == ID_NULL || (!engine->config.unique_ids && !initial_contact))
+		return;
+	supersede(engine, &news, false);
+	engine->host->established(engine->host, &news);
+}
+
+void ike_engine_superseded(struct ike_engine *engine, const struct ike_established *news)
+{
+	supersede(engine, news, true);
+}
