@@ -249,6 +249,48 @@ void child_sa_free(struct child_sa *child, enum finish_reason reason)
 	slab_free(engine->child_pool, child);
 }
 
+void child_sa_end(struct child_sa *child, enum finish_reason reason)
+{
+	bool installed = child->in_kernel;
+
+	child_sa_uninstall(child);
+	if (!installed) {
+		child_sa_free(child, reason);
+		return;
+	}
+	child->gone = true;
+	child->finish_reason = reason;
+}
+
+/* "17B", "3KB", "20MB": as reports have always scaled it. */
+static const char *traffic_text(uint64_t bytes, char out[32])
+{
+	if (bytes >= 10 << 20)
+		snprintf(out, 32, "%lluMB", (unsigned long long)(bytes >> 20));
+	else if (bytes >= 10 << 10)
+		snprintf(out, 32, "%lluKB", (unsigned long long)(bytes >> 10));
+	else
+		snprintf(out, 32, "%lluB", (unsigned long long)bytes);
+	return out;
+}
+
+void child_sa_removed(struct child_sa *child, const struct ipsec_answer *answer)
+{
+	char in[32], out[32];
+
+	if (child->state != CHILD_DELETING)
+		return;
+	if (ipsec_token_kind(answer->token) == TOKEN_OUTBOUND) {
+		child->bytes_out = answer->counters.bytes;
+		return;
+	}
+	child_sa_log(child, LOG_LINE_INFO, RC_OK, "%s traffic information: in=%s out=%s",
+		child->chosen.protocol == PROTOCOL_AH ? "AH" : "ESP",
+		traffic_text(answer->counters.bytes, in), traffic_text(child->bytes_out, out));
+	if (child->gone)
+		child_sa_free(child, child->finish_reason);
+}
+
 void child_sa_moved(struct child_sa *child)
 {
 	struct ike_engine *engine = child->ike_sa->engine;

@@ -36,6 +36,11 @@ void child_sa_established(struct child_sa *child);
 /* Takes the SAs out of the kernel; the policy too, if it belongs to an instance that goes. Stays on
  * the list. */
 void child_sa_uninstall(struct child_sa *child);
+/* Uninstalls, and forgets as soon as the kernel has told what it carried. */
+void child_sa_end(struct child_sa *child, enum finish_reason reason);
+/* The kernel has removed one of its SAs; the second of the two is worth a line. The Child SA may be
+ * gone afterwards. */
+void child_sa_removed(struct child_sa *child, const struct ipsec_answer *answer);
 /* Uninstalls and forgets. */
 void child_sa_free(struct child_sa *child, enum finish_reason reason);
 /* The peer's address has changed: tells the kernel. */

@@ -99,7 +99,9 @@ static void check_liveness(struct ike_sa *sa, uint64_t now)
 		sa->liveness_at = sa->last_heard_ms + period;
 		return;
 	}
-	if (child && child->in_kernel) {
+	while (child && !child->in_kernel)
+		child = child->next;
+	if (child) {
 		struct ipsec_request query = {.op = IPSEC_SA_QUERY,
 			.token = ipsec_token(child, TOKEN_INBOUND),
 			.sa = {.spi = child->in_spi,

@@ -169,6 +169,8 @@ void ike_engine_ipsec_answer(struct ike_engine *engine, const struct ipsec_answe
 	switch (answer->op) {
 	case IPSEC_SA_DELETE:
 		count_last_traffic(engine, answer);
+		if (child)
+			child_sa_removed(child, answer);
 		return;
 	case IPSEC_SA_QUERY:
 		if (child)

@@ -228,7 +228,7 @@ static bool send_delete_child(struct ike_sa *sa)
 	struct child_sa *child;
 	struct message_writer m;
 
-	for (child = sa->children; child && child->state != CHILD_DELETING;)
+	for (child = sa->children; child && (child->state != CHILD_DELETING || child->gone);)
 		child = child->next;
 	if (!child) {
 		sa->wants &= ~WANT_DELETE_CHILD;

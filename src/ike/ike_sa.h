@@ -43,6 +43,9 @@ struct child_sa {
 	uint8_t state, mode; /* enum child_state, enum ipsec_mode */
 	bool udp_encapsulation, in_kernel, newest;
 	uint8_t ipsec_pending; /* requests without an answer yet */
+	bool gone; /* nobody needs it any more: it waits for the kernel's last figures */
+	uint8_t finish_reason; /* enum finish_reason, if gone */
+	uint64_t bytes_out;    /* the outbound SA's, once it has left the kernel */
 	int ipsec_error;       /* the first error among the answers */
 	struct chosen_proposal chosen;
 	uint8_t local_ts_count, remote_ts_count;

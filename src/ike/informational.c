@@ -23,7 +23,7 @@ static struct child_sa *find_by_out_spi(struct ike_sa *sa, uint32_t spi)
 {
 	struct child_sa *child = sa->children;
 
-	while (child && child->out_spi != spi)
+	while (child && (child->out_spi != spi || child->gone))
 		child = child->next;
 	return child;
 }
@@ -41,7 +41,7 @@ static void delete_children(
 			out->in_spis[out->count++] = child->in_spi;
 		child_sa_log(child, LOG_LINE_INFO, RC_OK, "peer deleted Child SA <0x%08x",
 			child->in_spi);
-		child_sa_free(child, FINISHED_DELETED);
+		child_sa_end(child, FINISHED_DELETED);
 	}
 }
 
@@ -90,8 +90,8 @@ static void deleted_by_peer(struct ike_sa *sa)
 {
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "peer deleted the IKE SA");
 	exchange_end(sa); /* a Delete of ours that crossed is answered by theirs */
-	while (sa->children)
-		child_sa_free(sa->children, FINISHED_DELETED);
+	for (struct child_sa *child = sa->children; child; child = child->next)
+		child_sa_uninstall(child);
 	if (sa->state != STATE_ZOMBIE)
 		ike_sa_set_state(sa, STATE_ZOMBIE);
 	deadlines_stop(sa);

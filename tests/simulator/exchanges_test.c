@@ -568,6 +568,7 @@ static void terminate_tells_the_peer(void **state)
 	assert_true(fixture_told(
 		f, "\"tunnel\": initiating delete of connection's IKE SA #3 (and Child SA #"));
 	assert_true(fixture_told(f, "sent INFORMATIONAL request to delete IKE SA"));
+	assert_true(fixture_told(f, "ESP traffic information: in=17B out=4096B"));
 	assert_true(fixture_told(f, "deleting IKE SA (established IKE SA)"));
 	fixture_pass(f, 10000);
 	assert_true(ike_engine_idle(f->west->engine));

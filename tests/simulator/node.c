@@ -212,16 +212,18 @@ static int kernel_add(struct node *node, const struct ipsec_sa *sa)
 	return 0;
 }
 
-static int kernel_delete(struct node *node, const struct ipsec_sa *sa)
+static struct ipsec_answer kernel_delete(struct node *node, const struct ipsec_request *request)
 {
-	struct kernel_sa *found = find_sa(node, sa->spi, sa->direction);
+	struct kernel_sa *found = find_sa(node, request->sa.spi, request->sa.direction);
+	struct ipsec_answer answer = {.op = request->op, .token = request->token};
 
-	if (sa->direction == IPSEC_INBOUND)
-		forget_spi(node, sa->spi);
-	if (!found)
-		return ENOENT;
+	if (!found) {
+		answer.error = ENOENT;
+		return answer;
+	}
+	answer.counters.bytes = request->sa.direction == IPSEC_INBOUND ? 17 : 4096;
 	secret_wipe(found, sizeof(*found));
-	return 0;
+	return answer;
 }
 
 static uint64_t mix(uint64_t digest, const void *data, size_t len)
@@ -297,19 +299,24 @@ static void host_ipsec(struct ike_host *host, const struct ipsec_request *reques
 	struct node *node = node_of(host);
 	struct event event = {
 		.kind = EVENT_IPSEC_ANSWER, .node = node->index, .generation = node->generation};
+	uint64_t due;
 
 	event.answer = (struct ipsec_answer){.op = request->op, .token = request->token};
 	if (request->op == IPSEC_SA_ADD)
 		event.answer.error = kernel_add(node, &request->sa);
 	else if (request->op == IPSEC_SA_DELETE)
-		event.answer.error = kernel_delete(node, &request->sa);
+		event.answer = kernel_delete(node, request);
 	else if (request->op == IPSEC_POLICY_ADD)
 		event.answer.error = policy_add(node, &request->policy);
 	else if (request->op == IPSEC_POLICY_DELETE)
 		event.answer.error = policy_delete(node, &request->policy);
 	else if (request->op == IPSEC_SA_QUERY)
 		event.answer.counters.idle_ms = UINT64_MAX;
-	world_post(node->world, &event, random_below(&node->world->random, 5));
+	/* Answers come in order of the requests. */
+	due = node->world->now_ms + random_below(&node->world->random, 5);
+	if (due > node->last_answer_ms)
+		node->last_answer_ms = due;
+	world_post(node->world, &event, node->last_answer_ms - node->world->now_ms);
 }
 
 static const struct ike_host host_functions = {

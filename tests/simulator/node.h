@@ -48,7 +48,7 @@ struct node {
 	uint8_t watcher_state[NODE_WATCHERS_MAX]; /* 0 unused, 1 waits, 2 released */
 	unsigned watcher_left[NODE_WATCHERS_MAX]; /* releases to come */
 	unsigned watcher_count;
-	uint64_t jobs_out;
+	uint64_t jobs_out, last_answer_ms;
 };
 
 struct node *node_add(struct world *world, bool natted);
