@@ -217,6 +217,8 @@ static struct ipsec_answer kernel_delete(struct node *node, const struct ipsec_r
 	struct kernel_sa *found = find_sa(node, request->sa.spi, request->sa.direction);
 	struct ipsec_answer answer = {.op = request->op, .token = request->token};
 
+	if (request->sa.direction == IPSEC_INBOUND)
+		forget_spi(node, request->sa.spi);
 	if (!found) {
 		answer.error = ENOENT;
 		return answer;
