@@ -203,6 +203,8 @@ void child_sa_uninstall(struct child_sa *child)
 	struct ipsec_request request = {
 		.op = IPSEC_SA_DELETE, .token = ipsec_token(child, TOKEN_OUTBOUND)};
 
+	if (child->ike_sa->negotiation && child->ike_sa->negotiation->child == child)
+		child->ike_sa->negotiation->child = NULL;
 	if (!child->in_kernel) {
 		if (child->in_spi && child->state == CHILD_NEGOTIATING) {
 			engine->host->release_spi(engine->host, child->in_spi);

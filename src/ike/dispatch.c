@@ -100,9 +100,11 @@ static void refuse_malformed(
 {
 	engine_count(sa->engine, COUNT_MANGLED);
 	response_notify(sa, in->header.exchange, in->header.message_id, notify, data);
-	/* Within IKE_AUTH that is the end of the SA (RFC 7296, section 2.21.2). */
-	if (sa->state != STATE_ESTABLISHED_IKE_SA && sa->state != STATE_ZOMBIE)
-		ike_sa_free(sa, FINISHED_OTHER);
+	/* Before authentication any error ends the SA, and INVALID_SYNTAX does at any time (RFC
+	 * 7296, sections 2.21.2 and 2.21.3). */
+	if ((sa->state != STATE_ESTABLISHED_IKE_SA && sa->state != STATE_ZOMBIE) ||
+		notify == N_INVALID_SYNTAX)
+		ike_sa_retire(sa, FINISHED_OTHER);
 }
 
 static void protected_request(struct ike_sa *sa, struct incoming *in)
@@ -160,7 +162,7 @@ static void sa_request(struct ike_sa *sa, struct incoming *in)
 		engine_send(engine, &sa->path, bytes_of(sa->response, sa->response_len));
 		return;
 	}
-	if (in->header.message_id != sa->expected_request_id) {
+	if (in->header.message_id != sa->expected_request_id || sa->linger_until) {
 		engine_count(engine, COUNT_BAD_MESSAGE_ID);
 		return;
 	}
@@ -184,11 +186,26 @@ static void sa_request(struct ike_sa *sa, struct incoming *in)
 /* ---- responses
  * ------------------------------------------------------------------------------------ */
 
+/* A response with a critical payload that is not known is rejected whole (RFC 7296, section
+ * 2.5). */
+static enum opened open_response(
+	struct ike_sa *sa, struct incoming *in, char *error, size_t error_size)
+{
+	enum opened opened = open_message(sa, in, error, error_size);
+	const struct payload *unknown =
+		opened == OPENED ? payload_unknown_critical(&in->payloads) : NULL;
+
+	if (!unknown)
+		return opened;
+	snprintf(error, error_size, "unknown critical payload %u", unknown->type);
+	return OPENED_BUT_MALFORMED;
+}
+
 static void protected_response(struct ike_sa *sa, struct incoming *in)
 {
 	char error[160];
 
-	switch (open_message(sa, in, error, sizeof(error))) {
+	switch (open_response(sa, in, error, sizeof(error))) {
 	case NOT_OPENED:
 		return;
 	case OPENED_BUT_MALFORMED:

@@ -231,7 +231,9 @@ static bool send_delete_child(struct ike_sa *sa)
 	for (child = sa->children; child && (child->state != CHILD_DELETING || child->gone);)
 		child = child->next;
 	if (!child) {
+		/* Perhaps the peer was faster, and somebody still watches. */
 		sa->wants &= ~WANT_DELETE_CHILD;
+		ike_sa_release_watcher(sa);
 		return true;
 	}
 	sealed_request_begin(sa, &m, EXCHANGE_INFORMATIONAL);

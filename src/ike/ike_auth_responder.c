@@ -16,8 +16,6 @@
 /* More selectors of a side than one SA takes are read, so that they are refused rather than
  * overlooked. */
 #define SELECTORS_READ (2 * IPSEC_SELECTORS_MAX)
-/* A refused SA answers retransmissions of its last request for so long. */
-#define LINGER_MS 5000
 
 /* What the request asks for, decoded. */
 struct auth_parts {
@@ -36,10 +34,7 @@ static void refuse(struct ike_sa *sa, uint16_t notify, enum finish_reason reason
 {
 	response_notify(sa, EXCHANGE_IKE_AUTH, 1, notify, bytes_of(NULL, 0));
 	engine_count(sa->engine, COUNT_IKE_FAILED);
-	sa->finish_reason = reason;
-	ike_sa_end_negotiation(sa);
-	ike_sa_set_state(sa, STATE_ZOMBIE);
-	ike_sa_linger(sa, LINGER_MS);
+	ike_sa_retire(sa, reason);
 }
 
 static void refuse_authentication(struct ike_sa *sa, const char *why)
@@ -246,13 +241,14 @@ static void send_response(struct ike_sa *sa)
 	uint8_t auth[PRF_OUTPUT_MAX];
 	const char *refusal = n->child ? NULL : notify_name(n->child_refused_with);
 	struct message_writer m;
+	bool ok = auth_compute(sa, false, sa->connection->local.auth, sa->local_id, auth) &&
+		  build_response(sa, auth, &m) && ike_sa_established(sa);
 
-	if (!auth_compute(sa, false, sa->connection->local.auth, sa->local_id, auth) ||
-		!build_response(sa, auth, &m) || !ike_sa_established(sa)) {
+	secret_wipe(auth, sizeof(auth));
+	if (!ok) {
 		fail_ike_sa(sa, FINISHED_OTHER, RC_INTERNAL, "IKE_AUTH response cannot be built");
 		return;
 	}
-	secret_wipe(auth, sizeof(auth));
 	response_send(sa, writer_bytes(&m.w));
 	log_established(sa);
 	if (n->child)

@@ -14,6 +14,8 @@
 /* Two peers that initiate to each other at one time may each end up with both SAs; only SAs older
  * than this fall to one of the other role. */
 #define CROSSING_MS 10000
+/* A peer that did not get the last response asks for it again so long. */
+#define LINGER_MS 5000
 
 static const char *const state_names[IKE_STATES] = {
 	[STATE_UNSECURED_R] = "UNSECURED_R",
@@ -257,11 +259,27 @@ void ike_sa_delete(struct ike_sa *sa, enum finish_reason reason)
 	}
 	for (struct child_sa *child = sa->children; child; child = child->next)
 		child_sa_uninstall(child);
+	ike_sa_end_negotiation(sa); /* a Child SA that the kernel has not answered for yet */
 	sa->finish_reason = reason;
 	ike_sa_set_state(sa, STATE_ZOMBIE);
 	deadlines_stop(sa);
 	sa->wants = WANT_DELETE_IKE;
 	exchange_next(sa);
+}
+
+void ike_sa_retire(struct ike_sa *sa, enum finish_reason reason)
+{
+	exchange_end(sa); /* a Delete of ours that crossed is as good as answered */
+	for (struct child_sa *child = sa->children; child; child = child->next)
+		child_sa_uninstall(child);
+	ike_sa_end_negotiation(sa);
+	if (sa->state != STATE_ZOMBIE)
+		ike_sa_set_state(sa, STATE_ZOMBIE);
+	deadlines_stop(sa);
+	sa->wants = 0;
+	sa->finish_reason = reason;
+	ike_sa_release_watcher(sa);
+	ike_sa_linger(sa, LINGER_MS);
 }
 
 void ike_sa_linger(struct ike_sa *sa, uint64_t ms)

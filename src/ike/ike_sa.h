@@ -182,6 +182,8 @@ bool ike_sa_established(struct ike_sa *sa);
 /* Tells the peer by a Delete and ends the SA when it has answered (or by ike_sa_free, if it is not
  * established). Child SAs leave the kernel at once. */
 void ike_sa_delete(struct ike_sa *sa, enum finish_reason reason);
+/* Ends all but the last response, which is kept a while for a peer that did not get it. */
+void ike_sa_retire(struct ike_sa *sa, enum finish_reason reason);
 /* Nothing more is done with it: it only repeats its last response for so long, then goes. */
 void ike_sa_linger(struct ike_sa *sa, uint64_t ms);
 

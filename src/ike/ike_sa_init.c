@@ -300,7 +300,13 @@ void init_response(struct ike_sa *sa, struct incoming *in)
 	uint16_t group;
 	char error[128], peer[IP_RANGE_TEXT_MAX], text[CHOSEN_TEXT_MAX];
 
-	if (sa->state != STATE_IKE_SA_INIT_I || !sa->exchange || follow_notifies(sa, in))
+	if (sa->state != STATE_IKE_SA_INIT_I || !sa->exchange)
+		return;
+	if (payload_unknown_critical(&in->payloads)) {
+		ignore_response(sa, "it has an unknown critical payload");
+		return;
+	}
+	if (follow_notifies(sa, in))
 		return;
 	sa_payload = payload_find(&in->payloads, PAYLOAD_SA);
 	ke_payload = payload_find(&in->payloads, PAYLOAD_KE);

@@ -10,8 +10,6 @@
 
 /* Deleted SPIs that one response can name; a peer has no more Child SAs with us anyhow. */
 #define DELETED_MAX 64
-/* The last response is kept so long for a peer that did not get it. */
-#define LINGER_MS 5000
 
 struct deletions {
 	bool ike;
@@ -42,6 +40,9 @@ static void delete_children(
 		child_sa_log(child, LOG_LINE_INFO, RC_OK, "peer deleted Child SA <0x%08x",
 			child->in_spi);
 		child_sa_end(child, FINISHED_DELETED);
+		if (sa->state == STATE_ESTABLISHED_IKE_SA && sa->negotiation &&
+			!sa->negotiation->child)
+			auth_finish(sa); /* the kernel had not answered for it yet */
 	}
 }
 
@@ -65,7 +66,7 @@ static void read_payloads(struct ike_sa *sa, const struct incoming *in, struct d
 		if (p->type == PAYLOAD_DELETE && delete_payload_decode(p->body, &del)) {
 			if (del.protocol == PROTOCOL_IKE)
 				out->ike = true;
-			else
+			else if (del.protocol == PROTOCOL_ESP || del.protocol == PROTOCOL_AH)
 				delete_children(sa, &del, out);
 		} else if (p->type == PAYLOAD_NOTIFY && notify_payload_decode(p->body, &notify)) {
 			count_notify(sa->engine, false, notify.type);
@@ -83,22 +84,6 @@ static void respond(struct ike_sa *sa, uint32_t message_id, const struct deletio
 		delete_payload_encode(&m, PROTOCOL_ESP, done->in_spis, done->count);
 	if (sealed_end(sa, &m))
 		response_send(sa, writer_bytes(&m.w));
-}
-
-/* The peer has deleted the IKE SA; our answer is kept for a while in case that it gets lost. */
-static void deleted_by_peer(struct ike_sa *sa)
-{
-	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "peer deleted the IKE SA");
-	exchange_end(sa); /* a Delete of ours that crossed is answered by theirs */
-	for (struct child_sa *child = sa->children; child; child = child->next)
-		child_sa_uninstall(child);
-	if (sa->state != STATE_ZOMBIE)
-		ike_sa_set_state(sa, STATE_ZOMBIE);
-	deadlines_stop(sa);
-	sa->wants = 0;
-	sa->finish_reason = FINISHED_DELETED;
-	ike_sa_release_watcher(sa);
-	ike_sa_linger(sa, LINGER_MS);
 }
 
 /* A responder that has just believed us does not believe us after all, or the initiator does not
@@ -121,8 +106,10 @@ void informational_request(struct ike_sa *sa, struct incoming *in)
 	}
 	read_payloads(sa, in, &done);
 	respond(sa, in->header.message_id, &done);
-	if (done.ike || revoked)
-		deleted_by_peer(sa);
+	if (done.ike || revoked) {
+		ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "peer deleted the IKE SA");
+		ike_sa_retire(sa, FINISHED_DELETED);
+	}
 }
 
 static void child_deleted(struct ike_sa *sa, uint64_t serial)
@@ -144,6 +131,13 @@ void informational_response(struct ike_sa *sa, struct incoming *in)
 	if (purpose == FOR_DELETE_IKE) {
 		ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "deleting IKE SA (established IKE SA)");
 		ike_sa_free(sa, sa->finish_reason);
+		return;
+	}
+	if (has_notify(&in->payloads, N_INVALID_SYNTAX)) {
+		/* Fatal to both ends, without a Delete (RFC 7296, section 2.21.3). */
+		ike_sa_log(sa, LOG_LINE_ERROR, RC_OK,
+			"peer takes our request for malformed; deleting IKE SA");
+		ike_sa_free(sa, FINISHED_OTHER);
 		return;
 	}
 	if (purpose == FOR_DELETE_CHILD)

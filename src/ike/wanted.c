@@ -142,6 +142,8 @@ void wanted_sa_gone(struct ike_sa *sa)
 
 	if (!sa->connection || engine->shutting_down || sa->superseded_elsewhere)
 		return;
+	if (!sa->initiator && !sa->established_ms)
+		return; /* a stranger's: it never served */
 	w = wanted_find(engine, sa->connection, &sa->path.remote.address);
 	if (!w || timer_is_armed(&w->timer.timer) || served_by_another(sa))
 		return;

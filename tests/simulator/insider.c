@@ -1,8 +1,7 @@
 /* insider [--messages N] [--seed S]: a peer with the keys sends N messages, well encrypted and
  * wrong inside, to a responder and to an initiator. Neither may crash, grow, lose count, forget a
  * watcher or hurt an honest tunnel beside it. TAP. */
-#include "fixture.h"
-#include "insider.h"
+#include "insider_stage.h"
 #include "invariants.h"
 
 #include <getopt.h>
@@ -19,102 +18,9 @@ static const char *const suites[] = {
 	"aes_gcm128-sha2_256;dh31", "aes128-sha2_256;dh31", "chacha20_poly1305-sha2_256;dh31"};
 
 struct run {
-	struct fixture *f;
-	struct world *world;
-	struct insider *insider;
-	struct node *node;
-	struct connection *connection; /* the node's, with the insider */
+	struct stage stage;
 	uint64_t sessions, authenticated, most_sas, most_memory;
 };
-
-/* ---- the stage ------------------------------------------------------------------------------- */
-
-static struct connection *connect_insider(
-	struct node *node, const char *id, bool template_end, const struct ip_address *insider)
-{
-	struct connection *c = connection_new("insider");
-	char error[200];
-
-	c->serial = ++node->world->next_serial;
-	c->oriented = true;
-	c->local.host = node->address;
-	if (!template_end)
-		c->remote.host = *insider;
-	c->local.id = identity_parse(id, error, sizeof(error));
-	c->remote.id = identity_parse("@insider", error, sizeof(error));
-	c->protocol = IPSEC_ESP;
-	c->mode = IPSEC_TUNNEL;
-	c->narrowing = true;
-	c->ike_proposals = proposal_parse_ike(
-		"aes_gcm128-sha2_256;dh31,aes128-sha2_256;dh31,chacha20_poly1305-sha2_256;dh31",
-		error, sizeof(error));
-	c->child_proposals = proposal_parse_child(NULL, false, 2, error, sizeof(error));
-	c->reqid = 20000 + node->index * 8;
-	c->ike_life_s = c->child_life_s = 3600;
-	c->rekey_margin_s = 360;
-	c->rekey = true;
-	c->retransmit_interval_ms = 500;
-	c->retransmit_timeout_s = 6;
-	c->dpd_delay_s = 3;
-	c->replay_window = 128;
-	c->encapsulation = CHOICE_AUTO;
-	c->nat_keepalive = true;
-	c->local.selectors = calloc(1, sizeof(struct traffic_selector));
-	c->remote.selectors = calloc(1, sizeof(struct traffic_selector));
-	traffic_selector_parse("10.2.0.0/24", c->local.selectors);
-	traffic_selector_parse("10.66.0.0/24", c->remote.selectors);
-	c->local.selector_count = c->remote.selector_count = 1;
-	catalogue_add(node->catalogue, c);
-	return c;
-}
-
-static bool overhear(
-	struct world *world, const struct ike_path *path, const uint8_t *bytes, size_t len)
-{
-	return insider_overhears(world->listener, path, bytes, len);
-}
-
-static void set_secrets(struct node *node)
-{
-	struct secret_store *store = secret_store_new();
-	struct identity *id;
-	char error[100];
-
-	id = identity_parse("@insider", error, sizeof(error));
-	secret_store_add_psk(store, (const struct identity *const *)&id, 1,
-		bytes_of(INSIDER_SECRET, strlen(INSIDER_SECRET)));
-	secret_store_add_psk(store, NULL, 0, bytes_of("what the honest know", 20));
-	secret_vault_replace(node->vault, store);
-	identity_unref(id);
-}
-
-static void set_stage(struct run *run, bool against_initiator, uint64_t seed)
-{
-	static const struct side_config usual = {.dpd_s = 10, .keying_tries = 1000};
-	struct fixture *f = fixture_new(&usual, &usual, false);
-	char error[100];
-
-	*run = (struct run){.f = f, .world = f->world};
-	run->world->random.state += seed;
-	run->node = against_initiator ? f->west : f->east;
-	run->insider = insider_new(run->world, run->node);
-	run->insider->target_id =
-		identity_parse(against_initiator ? "@west" : "@east", error, sizeof(error));
-	run->connection = connect_insider(run->node, against_initiator ? "@west" : "@east",
-		!against_initiator, &run->insider->address);
-	set_secrets(f->west);
-	set_secrets(f->east);
-	run->world->listener = run->insider;
-	run->world->wire = overhear;
-	run->world->hear = NULL;
-}
-
-static void clear_stage(struct run *run)
-{
-	connection_unref(run->connection);
-	insider_free(run->insider);
-	fixture_free(run->f);
-}
 
 /* ---- what it says ---------------------------------------------------------------------------- */
 
@@ -157,6 +63,8 @@ static void say_something(struct insider *insider)
 	else
 		write_chain(insider, some_exchange(insider));
 	insider_send(insider);
+	while (insider_chance(insider, 10))
+		insider_send_again(insider);
 }
 
 /* The target asks: an honest answer, a wrong one, or none. */
@@ -173,12 +81,12 @@ static void answer(struct insider *insider, const struct ike_header *request)
 		write_chain(insider, request->exchange);
 	insider_send(insider);
 	if (insider_chance(insider, 10))
-		insider_send(insider);
+		insider_send_again(insider);
 }
 
 static void look_at(struct run *run, struct heard *heard)
 {
-	struct insider *insider = run->insider;
+	struct insider *insider = run->stage.insider;
 	struct payload_list inner;
 	struct ike_header header;
 	struct proposal_list *list;
@@ -212,7 +120,7 @@ static void look_at_all(struct run *run)
 {
 	struct heard heard;
 
-	while (insider_take(run->insider, &heard)) {
+	while (insider_take(run->stage.insider, &heard)) {
 		look_at(run, &heard);
 		heard_free(&heard);
 	}
@@ -220,8 +128,8 @@ static void look_at_all(struct run *run)
 
 static void note_size(struct run *run)
 {
-	struct ike_memory m = ike_engine_memory(run->node->engine);
-	uint64_t sas = ike_engine_sa_count(run->node->engine);
+	struct ike_memory m = ike_engine_memory(run->stage.node->engine);
+	uint64_t sas = ike_engine_sa_count(run->stage.node->engine);
 	uint64_t bytes = m.ike_sas + m.child_sas + m.negotiations + m.responses + m.keys + m.tables;
 
 	if (sas > run->most_sas)
@@ -229,18 +137,18 @@ static void note_size(struct run *run)
 	if (bytes > run->most_memory)
 		run->most_memory = bytes;
 	if (sas > SAS_MAX)
-		world_fail(
-			run->world, "%llu IKE SAs are held for one peer", (unsigned long long)sas);
+		world_fail(run->stage.world, "%llu IKE SAs are held for one peer",
+			(unsigned long long)sas);
 	if (bytes > MEMORY_MAX)
-		world_fail(
-			run->world, "%llu bytes are held for one peer", (unsigned long long)bytes);
+		world_fail(run->stage.world, "%llu bytes are held for one peer",
+			(unsigned long long)bytes);
 }
 
 static void talk(struct run *run, unsigned messages)
 {
-	struct insider *insider = run->insider;
+	struct insider *insider = run->stage.insider;
 
-	for (unsigned i = 0; i < messages && !run->world->failure[0]; i++) {
+	for (unsigned i = 0; i < messages && !run->stage.world->failure[0]; i++) {
 		say_something(insider);
 		insider_wait(insider, insider_chance(insider, 3) ? insider_dice(insider, 9000)
 								 : insider_dice(insider, 12));
@@ -250,14 +158,14 @@ static void talk(struct run *run, unsigned messages)
 	}
 	note_size(run);
 	if (run->sessions++ % 64 == 0)
-		check_books(run->node);
+		check_books(run->stage.node);
 }
 
 /* ---- against a responder --------------------------------------------------------------------- */
 
 static void session_with_responder(struct run *run)
 {
-	struct insider *insider = run->insider;
+	struct insider *insider = run->stage.insider;
 
 	if (insider_initiate(insider, suites[insider_dice(insider, 3)]))
 		talk(run, 10 + insider_dice(insider, 90));
@@ -302,25 +210,25 @@ static void mislead(struct insider *insider, const struct heard *request)
 static bool hear_request(struct run *run, struct heard *heard)
 {
 	for (unsigned i = 0; i < 30; i++) {
-		while (insider_take(run->insider, heard)) {
+		while (insider_take(run->stage.insider, heard)) {
 			if (heard->len > 19 && heard->bytes[18] == EXCHANGE_IKE_SA_INIT &&
 				!(heard->bytes[19] & FLAG_RESPONSE))
 				return true;
 			heard_free(heard);
 		}
-		insider_wait(run->insider, 5);
+		insider_wait(run->stage.insider, 5);
 	}
 	return false;
 }
 
 static void session_with_initiator(struct run *run)
 {
-	struct insider *insider = run->insider;
-	ike_watcher watcher = insider_chance(insider, 20) ? node_watcher(run->node) : 0;
+	struct insider *insider = run->stage.insider;
+	ike_watcher watcher = insider_chance(insider, 20) ? node_watcher(run->stage.node) : 0;
 	struct heard request;
 	bool keys = false;
 
-	ike_engine_initiate(run->node->engine, run->connection, NULL, watcher);
+	ike_engine_initiate(run->stage.node->engine, run->stage.connection, NULL, watcher);
 	for (unsigned round = 0; round < 9 && !keys && hear_request(run, &request); round++) {
 		if (insider_chance(insider, 30))
 			mislead(insider, &request);
@@ -335,11 +243,11 @@ static void session_with_initiator(struct run *run)
 	}
 	if (insider_chance(insider, 70)) {
 		if (insider_chance(insider, 20))
-			node_terminate_watched(
-				run->node, run->connection, insider_chance(insider, 50));
+			node_terminate_watched(run->stage.node, run->stage.connection,
+				insider_chance(insider, 50));
 		else
-			ike_engine_terminate(
-				run->node->engine, run->connection, insider_chance(insider, 50), 0);
+			ike_engine_terminate(run->stage.node->engine, run->stage.connection,
+				insider_chance(insider, 50), 0);
 		insider_wait(insider, insider_dice(insider, 2000));
 		look_at_all(run);
 	}
@@ -349,57 +257,59 @@ static void session_with_initiator(struct run *run)
 
 static void expect_honest_tunnel(struct run *run, const char *when)
 {
-	if (!connection_is_up(run->f->west, "tunnel") || !connection_is_up(run->f->east, "tunnel"))
-		world_fail(run->world, "the honest tunnel is not up %s", when);
+	if (!connection_is_up(run->stage.f->west, "tunnel") ||
+		!connection_is_up(run->stage.f->east, "tunnel"))
+		world_fail(run->stage.world, "the honest tunnel is not up %s", when);
 }
 
 static bool attack(bool against_initiator, uint64_t messages, uint64_t seed)
 {
 	const char *victim = against_initiator ? "an initiator" : "a responder";
-	struct run run;
+	struct run run = {0};
 	bool ok;
 
-	set_stage(&run, against_initiator, seed);
-	fixture_initiate(run.f);
-	insider_wait(run.insider, 2000);
+	stage_set(&run.stage, against_initiator, seed);
+	fixture_initiate(run.stage.f);
+	insider_wait(run.stage.insider, 2000);
 	expect_honest_tunnel(&run, "before");
-	while (run.insider->sent < messages && !run.world->failure[0]) {
+	while (run.stage.insider->sent < messages && !run.stage.world->failure[0]) {
 		if (against_initiator)
 			session_with_initiator(&run);
 		else
 			session_with_responder(&run);
-		run.world->steps = 0;
+		run.stage.world->steps = 0;
 	}
 	expect_honest_tunnel(&run, "beside the insider");
-	ike_engine_terminate(run.f->west->engine, run.f->west_connection, false, 0);
-	ike_engine_terminate(run.node->engine, run.connection, false, 0);
-	insider_wait(run.insider, 60000);
-	if (ike_engine_sa_count(run.node->engine) > 2)
-		world_fail(run.world,
+	ike_engine_terminate(run.stage.f->west->engine, run.stage.f->west_connection, false, 0);
+	ike_engine_terminate(run.stage.node->engine, run.stage.connection, false, 0);
+	insider_wait(run.stage.insider, 60000);
+	if (ike_engine_sa_count(run.stage.node->engine) > 2)
+		world_fail(run.stage.world,
 			"%llu IKE SAs are left a minute after the insider's last word",
-			(unsigned long long)ike_engine_sa_count(run.node->engine));
-	fixture_initiate(run.f);
-	insider_wait(run.insider, 5000);
+			(unsigned long long)ike_engine_sa_count(run.stage.node->engine));
+	fixture_initiate(run.stage.f);
+	insider_wait(run.stage.insider, 5000);
 	expect_honest_tunnel(&run, "afterwards");
-	check_books(run.node);
-	check_clean_end(run.world, 60000);
+	check_books(run.stage.node);
+	check_clean_end(run.stage.world, 60000);
 	if (run.authenticated < run.sessions / 10)
-		world_fail(run.world, "only %llu of %llu sessions got as far as authentication",
+		world_fail(run.stage.world,
+			"only %llu of %llu sessions got as far as authentication",
 			(unsigned long long)run.authenticated, (unsigned long long)run.sessions);
-	ok = !run.world->failure[0];
+	ok = !run.stage.world->failure[0];
 	printf("%sok %d - an insider against %s\n", ok ? "" : "not ", against_initiator + 1,
 		victim);
 	if (!ok)
-		printf("# %s (seed %llu, after %llu messages)\n", run.world->failure,
-			(unsigned long long)seed, (unsigned long long)run.insider->sent);
+		printf("# %s (seed %llu, after %llu messages)\n", run.stage.world->failure,
+			(unsigned long long)seed, (unsigned long long)run.stage.insider->sent);
 	printf("# %llu messages in %llu sessions, %llu of them authenticated; at most %llu IKE SAs "
 	       "and %llu KB at a time; %llu virtual seconds\n",
-		(unsigned long long)run.insider->sent, (unsigned long long)run.sessions,
+		(unsigned long long)run.stage.insider->sent, (unsigned long long)run.sessions,
 		(unsigned long long)run.authenticated, (unsigned long long)run.most_sas,
 		(unsigned long long)run.most_memory / 1024,
-		(unsigned long long)run.world->now_ms / 1000);
+		(unsigned long long)run.stage.world->now_ms / 1000);
 	fflush(stdout);
-	clear_stage(&run);
+	stage_clear(&run.stage);
 	return ok;
 }
 

@@ -67,6 +67,8 @@ void insider_begin(
 uint8_t *insider_plaintext(struct insider *insider, size_t *len);
 void insider_cut(struct insider *insider, size_t len);
 void insider_send(struct insider *insider);
+/* The same message once more. */
+void insider_send_again(struct insider *insider);
 /* Decrypts what was heard. */
 bool insider_open(struct insider *insider, struct heard *heard, struct payload_list *payloads);
 

@@ -331,6 +331,11 @@ void insider_send(struct insider *insider)
 		insider_send_clear(insider, insider->m.w.start, writer_len(&insider->m.w));
 }
 
+void insider_send_again(struct insider *insider)
+{
+	insider_send_clear(insider, insider->m.w.start, writer_len(&insider->m.w));
+}
+
 bool insider_open(struct insider *insider, struct heard *heard, struct payload_list *payloads)
 {
 	struct ike_header header;

@@ -1,0 +1,92 @@
+/* Two honest gateways and an insider beside them. */
+#include "insider_stage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct connection *connect_insider(
+	struct node *node, const char *id, bool template_end, const struct ip_address *insider)
+{
+	struct connection *c = connection_new("insider");
+	char error[200];
+
+	c->serial = ++node->world->next_serial;
+	c->oriented = true;
+	c->local.host = node->address;
+	if (!template_end)
+		c->remote.host = *insider;
+	c->local.id = identity_parse(id, error, sizeof(error));
+	c->remote.id = identity_parse("@insider", error, sizeof(error));
+	c->protocol = IPSEC_ESP;
+	c->mode = IPSEC_TUNNEL;
+	c->narrowing = true;
+	c->ike_proposals = proposal_parse_ike(
+		"aes_gcm128-sha2_256;dh31,aes128-sha2_256;dh31,chacha20_poly1305-sha2_256;dh31",
+		error, sizeof(error));
+	c->child_proposals = proposal_parse_child(NULL, false, 2, error, sizeof(error));
+	c->reqid = 20000 + node->index * 8;
+	c->ike_life_s = c->child_life_s = 3600;
+	c->rekey_margin_s = 360;
+	c->rekey = true;
+	c->retransmit_interval_ms = 500;
+	c->retransmit_timeout_s = 6;
+	c->dpd_delay_s = 3;
+	c->replay_window = 128;
+	c->encapsulation = CHOICE_AUTO;
+	c->nat_keepalive = true;
+	c->local.selectors = calloc(1, sizeof(struct traffic_selector));
+	c->remote.selectors = calloc(1, sizeof(struct traffic_selector));
+	traffic_selector_parse("10.2.0.0/24", c->local.selectors);
+	traffic_selector_parse("10.66.0.0/24", c->remote.selectors);
+	c->local.selector_count = c->remote.selector_count = 1;
+	catalogue_add(node->catalogue, c);
+	return c;
+}
+
+static bool overhear(
+	struct world *world, const struct ike_path *path, const uint8_t *bytes, size_t len)
+{
+	return insider_overhears(world->listener, path, bytes, len);
+}
+
+static void set_secrets(struct node *node)
+{
+	struct secret_store *store = secret_store_new();
+	struct identity *id;
+	char error[100];
+
+	id = identity_parse("@insider", error, sizeof(error));
+	secret_store_add_psk(store, (const struct identity *const *)&id, 1,
+		bytes_of(INSIDER_SECRET, strlen(INSIDER_SECRET)));
+	secret_store_add_psk(store, NULL, 0, bytes_of("what the honest know", 20));
+	secret_vault_replace(node->vault, store);
+	identity_unref(id);
+}
+
+void stage_set(struct stage *stage, bool against_initiator, uint64_t seed)
+{
+	static const struct side_config usual = {.dpd_s = 10, .keying_tries = 1000};
+	struct fixture *f = fixture_new(&usual, &usual, false);
+	char error[100];
+
+	*stage = (struct stage){.f = f, .world = f->world};
+	stage->world->random.state += seed;
+	stage->node = against_initiator ? f->west : f->east;
+	stage->insider = insider_new(stage->world, stage->node);
+	stage->insider->target_id =
+		identity_parse(against_initiator ? "@west" : "@east", error, sizeof(error));
+	stage->connection = connect_insider(stage->node, against_initiator ? "@west" : "@east",
+		!against_initiator, &stage->insider->address);
+	set_secrets(f->west);
+	set_secrets(f->east);
+	stage->world->listener = stage->insider;
+	stage->world->wire = overhear;
+	stage->world->hear = NULL;
+}
+
+void stage_clear(struct stage *stage)
+{
+	connection_unref(stage->connection);
+	insider_free(stage->insider);
+	fixture_free(stage->f);
+}
