@@ -1,0 +1,138 @@
+/* The load generator: N IKEv2 initiators against one responder. */
+#include "report.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <urcu/urcu-qsbr.h>
+
+#define LOOK_NS 2000000
+
+static sigset_t stop_signals;
+
+static void block_signals(void)
+{
+	sigemptyset(&stop_signals);
+	sigaddset(&stop_signals, SIGINT);
+	sigaddset(&stop_signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &stop_signals, NULL);
+}
+
+/* Sleeps. True: the user wants an end. */
+static bool stopped(uint64_t ns)
+{
+	struct timespec t = {ns / 1000000000u, ns % 1000000000u};
+
+	return sigtimedwait(&stop_signals, NULL, &t) > 0;
+}
+
+static bool start(const struct options *o, struct generator *generators)
+{
+	unsigned each = o->tunnels / o->shards, more = o->tunnels % o->shards, first = 0;
+
+	for (unsigned i = 0; i < o->shards; i++) {
+		struct generator *g = &generators[i];
+
+		g->options = o;
+		g->index = i;
+		g->first = first;
+		g->count = each + (i < more);
+		first += g->count;
+		if (pthread_create(&g->thread, NULL, generator_run, g)) {
+			fprintf(stderr, "ike_load: thread: %s\n", strerror(errno));
+			return false;
+		}
+		while (!__atomic_load_n(&g->started, __ATOMIC_ACQUIRE))
+			(void)stopped(LOOK_NS);
+		if (g->error[0]) {
+			fprintf(stderr, "ike_load: %s\n", g->error);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void set_phase(const struct options *o, struct generator *g, enum phase phase)
+{
+	for (unsigned i = 0; i < o->shards; i++)
+		__atomic_store_n(&g[i].phase, phase, __ATOMIC_RELEASE);
+}
+
+static bool all_done(const struct options *o, const struct generator *g, enum phase phase)
+{
+	for (unsigned i = 0; i < o->shards; i++) {
+		if (__atomic_load_n(&g[i].done, __ATOMIC_ACQUIRE) != phase)
+			return false;
+	}
+	return true;
+}
+
+/* False: stopped by a signal. */
+static bool pass_phase(const struct options *o, struct generator *g, enum phase phase)
+{
+	set_phase(o, g, phase);
+	while (!all_done(o, g, phase)) {
+		if (stopped(LOOK_NS))
+			return false;
+	}
+	return true;
+}
+
+static void hold(const struct options *o, struct generator *g)
+{
+	uint64_t began = clock_ns(), up = tunnels_up(o, g);
+
+	set_phase(o, g, PHASE_HOLD);
+	(void)stopped(o->hold_s * 1000000000ull);
+	report_hold(o, g, (clock_ns() - began) / 1e9, up);
+}
+
+static void take_down(const struct options *o, struct generator *g)
+{
+	uint64_t began = clock_ns();
+
+	if (pass_phase(o, g, PHASE_DELETE))
+		report_delete(o, g, (clock_ns() - began) / 1e9);
+}
+
+/* All tunnels came up? */
+static bool run(const struct options *o, struct generator *g)
+{
+	uint64_t up = 0;
+
+	if (!pass_phase(o, g, PHASE_SETUP)) {
+		fputs("ike_load: stopped during the set-up\n", stderr);
+		return false;
+	}
+	report_setup(o, g);
+	up = tunnels_up(o, g);
+	if (o->hold_s)
+		hold(o, g);
+	if (o->take_down)
+		take_down(o, g);
+	return up == o->tunnels;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = options_parse(argc, argv);
+	struct generator *generators = calloc(options.shards, sizeof(*generators));
+	bool ok;
+
+	if (!generators) {
+		fputs("ike_load: out of memory\n", stderr);
+		return 1;
+	}
+	block_signals();
+	ok = start(&options, generators) && run(&options, generators);
+	set_phase(&options, generators, PHASE_END);
+	for (unsigned i = 0; i < options.shards; i++) {
+		if (generators[i].thread)
+			pthread_join(generators[i].thread, NULL);
+		generator_release(&generators[i]);
+	}
+	free(generators);
+	return ok ? 0 : 1;
+}
