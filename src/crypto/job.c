@@ -5,16 +5,6 @@
 
 #include <openssl/err.h>
 
-static bool has_peer(const struct crypto_job *job)
-{
-	return job->kind != CRYPTO_KE_GENERATE;
-}
-
-static bool has_public(const struct crypto_job *job)
-{
-	return job->kind != CRYPTO_KE_DERIVE;
-}
-
 /* The job and its public parts are one piece of memory; only the secrets are pieces of their own,
  * so that the asker can take them. */
 struct crypto_job *crypto_job_new(
@@ -71,11 +61,11 @@ static enum crypto_job_result check_job(const struct crypto_job *job, const stru
 {
 	if (!ke)
 		return CRYPTO_JOB_FAILED;
-	if (has_peer(job) && (!job->peer_public || job->peer_public_len != ke->public_len))
+	if (job_has_peer(job) && (!job->peer_public || job->peer_public_len != ke->public_len))
 		return CRYPTO_JOB_BAD_PEER_VALUE;
-	if (has_peer(job) && job->shared.len != ke->shared_len)
+	if (job_has_peer(job) && job->shared.len != ke->shared_len)
 		return CRYPTO_JOB_FAILED;
-	if (has_public(job) && (!job->public_value || job->public_len != ke->public_len))
+	if (job_has_public(job) && (!job->public_value || job->public_len != ke->public_len))
 		return CRYPTO_JOB_FAILED;
 	if (job->kind != CRYPTO_KE_BOTH && job->private_key.len != ke->private_len)
 		return CRYPTO_JOB_FAILED;
@@ -89,12 +79,12 @@ static enum crypto_job_result run_steps(
 	const struct ke_method *method = ke->method;
 	enum crypto_job_result result;
 
-	if (has_peer(job)) {
+	if (job_has_peer(job)) {
 		result = method->accept_peer(ke, s, job->peer_public);
 		if (result != CRYPTO_JOB_OK)
 			return result;
 	}
-	if (has_public(job)) {
+	if (job_has_public(job)) {
 		if (!method->generate(ke, s, job->public_value))
 			return CRYPTO_JOB_FAILED;
 	} else if (!method->import_private(ke, s, job->private_key.data)) {
@@ -111,13 +101,13 @@ static void wipe_output(struct crypto_job *job)
 {
 	if (job->shared.data)
 		secret_wipe(job->shared.data, job->shared.len);
-	if (has_public(job) && job->private_key.data)
+	if (job_has_public(job) && job->private_key.data)
 		secret_wipe(job->private_key.data, job->private_key.len);
 	if (job->public_value)
 		memset(job->public_value, 0, job->public_len);
 }
 
-void crypto_job_run(struct crypto_job *job)
+void crypto_job_run_steps(struct crypto_job *job)
 {
 	const struct key_exchange *ke = key_exchange_by_id(job->group->id);
 	struct ke_scratch *s = ke_scratch_get();
@@ -134,9 +124,14 @@ void crypto_job_run(struct crypto_job *job)
 	}
 }
 
+/* A job that lacks something is run alone, to its failure; between the others it would only part
+ * them. */
 static bool jobs_like(const struct crypto_job *a, const struct crypto_job *b)
 {
-	return a->kind == b->kind && a->group->id == b->group->id;
+	const struct key_exchange *ke = key_exchange_by_id(a->group->id);
+
+	return a->group->id == b->group->id &&
+	       (check_job(a, ke) == CRYPTO_JOB_OK) == (check_job(b, ke) == CRYPTO_JOB_OK);
 }
 
 size_t crypto_jobs_gather(struct crypto_job **jobs, size_t count)
@@ -157,15 +152,24 @@ size_t crypto_jobs_gather(struct crypto_job **jobs, size_t count)
 size_t crypto_jobs_run_front(struct crypto_job **jobs, size_t count)
 {
 	const struct key_exchange *ke = key_exchange_by_id(jobs[0]->group->id);
+	size_t ran = 0;
 
-	if (ke && ke->method->run_lanes && count > 1) {
-		struct ke_scratch *s = ke_scratch_get();
-
-		if (s)
-			return ke->method->run_lanes(ke, s, jobs, count);
+	if (ke && ke->method->run_lanes && check_job(jobs[0], ke) == CRYPTO_JOB_OK)
+		ran = ke->method->run_lanes(ke, jobs, count);
+	if (ran == 0) {
+		crypto_job_run_steps(jobs[0]);
+		return 1;
 	}
-	crypto_job_run(jobs[0]);
-	return 1;
+	for (size_t i = 0; i < ran; i++) {
+		if (jobs[i]->result != CRYPTO_JOB_OK)
+			wipe_output(jobs[i]);
+	}
+	return ran;
+}
+
+void crypto_job_run(struct crypto_job *job)
+{
+	crypto_jobs_run_front(&job, 1);
 }
 
 void crypto_job_run_batch(struct crypto_job **jobs, size_t count)

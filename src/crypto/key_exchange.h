@@ -46,10 +46,11 @@ struct ke_method {
 		const struct key_exchange *ke, struct ke_scratch *s, uint8_t *shared);
 	/* Wipes what the steps left in the scratch. */
 	void (*forget)(const struct key_exchange *ke, struct ke_scratch *s);
-	/* Optional: runs up to `count` jobs of this group and one kind side by side, sets their
-	 * results, and returns how many it ran (at least one). */
-	size_t (*run_lanes)(const struct key_exchange *ke, struct ke_scratch *s,
-		struct crypto_job *const *jobs, size_t count);
+	/* Optional: runs the first of `count` jobs of this group, of any kinds, side by side, and
+	 * returns how many it ran; their results are set, and each has all that it needs. 0 when
+	 * the steps are the better way: on a CPU without lanes, or for so few jobs. */
+	size_t (*run_lanes)(
+		const struct key_exchange *ke, struct crypto_job *const *jobs, size_t count);
 };
 
 struct key_exchange {
@@ -59,6 +60,11 @@ struct key_exchange {
 	uint16_t public_len, shared_len, private_len;
 };
 
+/* x25519_lanes.c; false and 0 where the CPU or the system has no lanes. */
+bool x25519_has_lanes(void);
+size_t x25519_run_lanes(
+	const struct key_exchange *ke, struct crypto_job *const *jobs, size_t count);
+
 extern const struct ke_method modp_method, ecp_method, x25519_method;
 
 /* NULL when there is no such method. */
@@ -67,8 +73,21 @@ const struct key_exchange *key_exchange_by_id(uint16_t id);
  * memory is out. */
 struct ke_scratch *ke_scratch_get(void);
 
-/* Steps of a batch for the pool (job.c): moves the jobs that are like jobs[0] (kind and group)
- * to the front, in their order, and returns how many they are ... */
+static inline bool job_has_peer(const struct crypto_job *job)
+{
+	return job->kind != CRYPTO_KE_GENERATE;
+}
+
+static inline bool job_has_public(const struct crypto_job *job)
+{
+	return job->kind != CRYPTO_KE_DERIVE;
+}
+
+/* By the method's steps, whatever lanes there are: by libcrypto. */
+void crypto_job_run_steps(struct crypto_job *job);
+
+/* Steps of a batch for the pool (job.c): moves the jobs that are like jobs[0] (of its group, and as
+ * fit to be run) to the front, in their order, and returns how many they are ... */
 size_t crypto_jobs_gather(struct crypto_job **jobs, size_t count);
 /* ... and runs from the front of such like jobs; returns how many were run. */
 size_t crypto_jobs_run_front(struct crypto_job **jobs, size_t count);

@@ -1,6 +1,8 @@
-/* Curve25519 (RFC 7748, RFC 8031) through EVP, the only way that libcrypto offers. A private key is
- * stored as scalar | public value: an import without the public value would compute it. */
+/* Curve25519 (RFC 7748, RFC 8031) through EVP, the only way that libcrypto offers; x25519_lanes.c
+ * has another one. A private key is stored as scalar | public value: an import without the
+ * public value would compute it. */
 #include "key_exchange.h"
+#include "x25519_ifma.h"
 
 #include <string.h>
 
@@ -8,8 +10,6 @@
 #include <openssl/err.h>
 #include <openssl/params.h>
 #include <openssl/proverr.h>
-
-enum { X25519_LEN = 32 };
 
 static enum crypto_job_result x25519_accept_peer(
 	const struct key_exchange *ke, struct ke_scratch *s, const uint8_t *peer)
@@ -126,4 +126,5 @@ const struct ke_method x25519_method = {
 	.import_private = x25519_import_private,
 	.agree = x25519_agree,
 	.forget = x25519_forget,
+	.run_lanes = x25519_run_lanes,
 };

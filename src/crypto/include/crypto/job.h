@@ -57,7 +57,7 @@ struct crypto_job *crypto_job_new(
 void crypto_job_free(struct crypto_job *job);
 /* Runs the job on this thread, whatever it is. */
 void crypto_job_run(struct crypto_job *job);
-/* Runs many on this thread, those of like kind and group together; reorders `jobs`. */
+/* Runs many on this thread, those of one group together; reorders `jobs`. */
 void crypto_job_run_batch(struct crypto_job **jobs, size_t count);
 
 struct crypto_pool;
