@@ -87,7 +87,7 @@ class Pluto(Responder):
         super().__init__(network, directory, build, tunnels)
         self.shards, self.nhelpers, self.dpd_s = shards, nhelpers, dpd_s
         self.version = subprocess.run([build / "src/pluto/pluto", "--version"], text=True, check=True,
-                                      stdout=subprocess.PIPE).stdout.strip()
+                                      stdout=subprocess.PIPE).stdout.split()[-1]
 
     def start(self, suite):
         (self.directory / "ipsec.secrets").write_text(f': PSK "{SECRET}"\n')

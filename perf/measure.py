@@ -1,0 +1,71 @@
+"""What the benchmarks have in common: medians with spread, tables, the machine, the command line."""
+import argparse
+import json
+import os
+import pathlib
+import platform
+import statistics
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+
+
+class Figure:
+    """Several measurements of one thing."""
+
+    def __init__(self, values):
+        self.values = [v for v in values if v is not None]
+
+    def json(self):
+        if not self.values:
+            return None
+        return {"median": statistics.median(self.values), "min": min(self.values), "max": max(self.values),
+                "runs": len(self.values)}
+
+    def text(self, digits):
+        if not self.values:
+            return "-"
+        middle, low, high = (f"{v:,.{digits}f}" for v in
+                             (statistics.median(self.values), min(self.values), max(self.values)))
+        return middle if low == high else f"{middle} ({low}-{high})"
+
+
+def table(head, rows):
+    """Aligned columns; the first one to the left."""
+    widths = [max(len(str(row[i])) for row in [head, *rows]) for i in range(len(head))]
+    for row in [head, *rows]:
+        cells = [str(c).ljust(w) if i == 0 else str(c).rjust(w) for i, (c, w) in enumerate(zip(row, widths))]
+        print("  ".join(cells).rstrip(), flush=True)
+
+
+def machine():
+    cpu = "?"
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            cpu = line.split(":", 1)[1].strip()
+            break
+    return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release(), "load_before": os.getloadavg()[0]}
+
+
+def parser(text):
+    p = argparse.ArgumentParser(description=text.splitlines()[0])
+    p.add_argument("--build", type=pathlib.Path, default=TOP / "build", help="where it is built (build/)")
+    p.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    return p
+
+
+def check(options, *programs):
+    if os.geteuid() != 0:
+        sys.exit("must run as root: it makes network namespaces")
+    options.build = options.build.resolve()
+    for program in programs:
+        if not (options.build / program).exists():
+            sys.exit(f"{options.build / program} is not built: ./quickstart build")
+
+
+def progress(text):
+    print(f"# {text}", file=sys.stderr, flush=True)
+
+
+def show_json(report):
+    print(json.dumps(report, indent=1))
