@@ -7,6 +7,8 @@
 #include "failure.h"
 #include "ike_sa_init.h"
 
+#define REPLACE_AGAIN_MS 10000
+
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	if (!a)
@@ -80,9 +82,21 @@ void deadlines_stop(struct ike_sa *sa)
 	ike_sa_schedule(sa);
 }
 
+void deadlines_replace_again(struct ike_sa *sa)
+{
+	uint64_t at = engine_now(sa->engine) + REPLACE_AGAIN_MS;
+
+	sa->replacing = false;
+	if (sa->state != STATE_ESTABLISHED_IKE_SA || at >= sa->expire_at)
+		return;
+	sa->replace_at = at;
+	ike_sa_schedule(sa);
+}
+
 static void replace(struct ike_sa *sa)
 {
 	sa->replace_at = 0;
+	sa->replacing = true;
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "initiating a new IKE SA to replace #%llu",
 		(unsigned long long)sa->serial);
 	initiate_sa(sa->engine, sa->connection, &sa->path.remote.address, 0, sa->serial);

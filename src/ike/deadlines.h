@@ -7,6 +7,8 @@
 
 /* An SA has been established: its lifetimes and checks begin. */
 void deadlines_begin(struct ike_sa *sa);
+/* The SA that was to replace it has failed: tries again while there is time. */
+void deadlines_replace_again(struct ike_sa *sa);
 /* Its lifetimes and checks are over; only the Delete's exchange goes on. */
 void deadlines_stop(struct ike_sa *sa);
 /* Does whatever is due. The SA may be gone afterwards. */

@@ -158,8 +158,10 @@ static void sa_request(struct ike_sa *sa, struct incoming *in)
 	digest = table_hash(&engine->seed, in->message, in->len);
 	if (in->header.message_id + 1 == sa->expected_request_id && sa->response &&
 		digest == sa->last_request_digest) {
+		/* To where the request came from (RFC 7296, section 2.11): the path may have
+		 * changed since. */
 		engine_count(engine, COUNT_RESPONSES_RESENT);
-		engine_send(engine, &sa->path, bytes_of(sa->response, sa->response_len));
+		engine_send(engine, in->path, bytes_of(sa->response, sa->response_len));
 		return;
 	}
 	if (in->header.message_id != sa->expected_request_id || sa->linger_until) {

@@ -59,12 +59,12 @@ void ike_engine_free(struct ike_engine *e)
 	struct table *tables[] = {e->by_spi, e->by_serial, e->by_identity, e->by_connection,
 		e->requests, e->children, e->routes, e->wanted};
 
+	wanted_forget_all(e); /* nothing is begun again for what goes now */
 	while (e->oldest) {
 		for (struct child_sa *child = e->oldest->children; child; child = child->next)
 			child->in_kernel = false; /* forgotten, not removed */
 		ike_sa_free(e->oldest, FINISHED_OTHER);
 	}
-	wanted_forget_all(e);
 	route_forget_all(e);
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		if (tables[i])
@@ -209,10 +209,11 @@ void ike_engine_ipsec_event(struct ike_engine *engine, const struct ipsec_event 
 	if (event->kind == IPSEC_ACQUIRE) {
 		struct connection *c = catalogue_by_reqid(engine->config.catalogue, event->reqid);
 
-		if (c) {
+		/* As many events come as packets: one negotiation is enough for them all. */
+		if (c && !ip_is_unset(&c->remote.host) &&
+			!connection_is_served(engine, c, &c->remote.host, NULL))
 			ike_engine_initiate(engine, c, NULL, 0);
-			connection_unref(c);
-		}
+		connection_unref(c);
 		return;
 	}
 	child = find_child_by_spi(engine, event);
@@ -227,7 +228,8 @@ void ike_engine_ipsec_event(struct ike_engine *engine, const struct ipsec_event 
 		child_sa_log(child, LOG_LINE_INFO, RC_OK,
 			"Child SA reached its byte or packet limit; deleting its IKE SA");
 		ike_sa_delete(child->ike_sa, FINISHED_COMPLETED);
-	} else if (child->ike_sa->initiator && child->ike_sa->connection->rekey) {
+	} else if (child->ike_sa->initiator && child->ike_sa->connection->rekey &&
+		   !child->ike_sa->replacing) {
 		child->ike_sa->replace_at = engine_now(engine);
 		ike_sa_schedule(child->ike_sa);
 	}
@@ -273,6 +275,7 @@ void initiate_sa(struct ike_engine *engine, struct connection *c, const struct i
 
 	if (!sa) {
 		connection_log(engine, c, watcher, LOG_LINE_ERROR, RC_INTERNAL, "out of memory");
+		wanted_later(engine, c, remote);
 		if (watcher)
 			engine->host->release_watcher(engine->host, watcher);
 		return;

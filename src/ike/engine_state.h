@@ -26,7 +26,7 @@ struct ike_engine {
 	struct wanted *first_wanted;
 	struct route *first_route;
 	uint64_t half_open, lingering;
-	uint64_t response_bytes, key_bytes, selector_bytes;
+	uint64_t response_bytes, key_bytes, selector_bytes, message_bytes;
 	bool listening, shutting_down;
 	uint8_t cookie_secret[32];
 	struct rate_limit log_limit, stray_limit;

@@ -237,7 +237,9 @@ static bool send_delete_child(struct ike_sa *sa)
 		return true;
 	}
 	sealed_request_begin(sa, &m, EXCHANGE_INFORMATIONAL);
-	delete_payload_encode(&m, PROTOCOL_ESP, &child->in_spi, 1);
+	delete_payload_encode(&m,
+		child->chosen.protocol == PROTOCOL_AH ? PROTOCOL_AH : PROTOCOL_ESP, &child->in_spi,
+		1);
 	if (!sealed_end(sa, &m) ||
 		!exchange_start(sa, FOR_DELETE_CHILD, EXCHANGE_INFORMATIONAL, writer_bytes(&m.w)))
 		return false;

@@ -228,6 +228,7 @@ void ike_sa_end_negotiation(struct ike_sa *sa)
 	if (n->in_requests)
 		table_remove(sa->engine->requests, &n->by_request);
 	secret_release(&n->private_key);
+	sa->engine->message_bytes -= n->message_i_len + n->message_r_len;
 	free(n->message_i);
 	free(n->message_r);
 	slab_free(sa->engine->negotiations, n);
@@ -311,10 +312,13 @@ static void leave_tables(struct ike_sa *sa)
 void ike_sa_free(struct ike_sa *sa, enum finish_reason reason)
 {
 	struct ike_engine *engine = sa->engine;
+	struct ike_sa *old;
 
 	engine->host->cancel(engine->host, &sa->timer.timer);
 	if (sa->state != STATE_ZOMBIE)
 		wanted_sa_gone(sa);
+	if (sa->replaces && (old = engine_find_serial(engine, sa->replaces)))
+		deadlines_replace_again(old);
 	while (sa->children)
 		child_sa_free(sa->children, reason);
 	ike_sa_end_negotiation(sa);

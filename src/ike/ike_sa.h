@@ -92,6 +92,7 @@ struct negotiation {
 	uint16_t tried_groups[8];
 	unsigned tried_group_count;
 	uint16_t refused_with; /* an unauthenticated error notify that was seen */
+	unsigned complaints;   /* lines about unauthenticated responses */
 	uint64_t give_up_at;   /* a half-open responder; an initiator that was refused */
 	uint64_t retry_job_at; /* the crypto workers were overloaded */
 	uint64_t started_ms;
@@ -126,6 +127,7 @@ struct ike_sa {
 	uint8_t state; /* enum ike_state */
 	bool initiator, behind_nat, peer_behind_nat, encapsulate;
 	bool in_connection_table, in_identity_table, half_open;
+	bool replacing;               /* a new SA is under way to take its place */
 	bool superseded_elsewhere;    /* another engine has the connection up */
 	uint8_t wants, finish_reason; /* WANT_*, enum finish_reason */
 	struct chosen_proposal chosen;

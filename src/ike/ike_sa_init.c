@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define JOB_RETRY_MS 200
+#define JOB_RETRY_MS   200
+#define COMPLAINTS_MAX 10
 /* After an unauthenticated refusal a better answer may still come: anybody can forge a refusal (RFC
  * 7296, section 2.21.1). */
 #define REFUSAL_PATIENCE_MS 1500
@@ -47,7 +48,7 @@ static void submit_or_wait(struct ike_sa *sa, struct crypto_job *job)
 	}
 }
 
-bool init_keep_message(uint8_t **kept, size_t *kept_len, struct bytes message)
+bool init_keep_message(struct ike_sa *sa, uint8_t **kept, size_t *kept_len, struct bytes message)
 {
 	uint8_t *copy = malloc(message.len);
 
@@ -55,6 +56,7 @@ bool init_keep_message(uint8_t **kept, size_t *kept_len, struct bytes message)
 		return false;
 	memcpy(copy, message.data, message.len);
 	free(*kept);
+	sa->engine->message_bytes += message.len - *kept_len;
 	*kept = copy;
 	*kept_len = message.len;
 	return true;
@@ -125,7 +127,7 @@ static void send_request(struct ike_sa *sa, struct bytes public_value)
 
 	sa->next_request_id = 0; /* also when it is sent again with a cookie or another group */
 	if (!build_request(sa, public_value, &m) ||
-		!init_keep_message(&n->message_i, &n->message_i_len, writer_bytes(&m.w)) ||
+		!init_keep_message(sa, &n->message_i, &n->message_i_len, writer_bytes(&m.w)) ||
 		!exchange_start(sa, FOR_INIT, EXCHANGE_IKE_SA_INIT, writer_bytes(&m.w))) {
 		fail_ike_sa(sa, FINISHED_OTHER, RC_INTERNAL, "IKE_SA_INIT request cannot be built");
 		return;
@@ -156,6 +158,12 @@ static struct bytes sent_public_value(const struct negotiation *n)
 	return value;
 }
 
+/* Anybody who has seen the request can send responses: the log takes only so many. */
+static bool may_complain(struct ike_sa *sa)
+{
+	return sa->negotiation->complaints++ < COMPLAINTS_MAX;
+}
+
 static bool another_round(struct ike_sa *sa)
 {
 	if (++sa->negotiation->init_rounds <= INIT_ROUNDS_MAX)
@@ -171,7 +179,9 @@ static void follow_cookie(struct ike_sa *sa, struct bytes cookie)
 	struct bytes value = sent_public_value(n);
 
 	if (cookie.len < 1 || cookie.len > COOKIE_MAX || value.len > sizeof(public_value)) {
-		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK, "ignoring COOKIE of %zu bytes", cookie.len);
+		if (may_complain(sa))
+			ike_sa_log(sa, LOG_LINE_WARNING, RC_OK, "ignoring COOKIE of %zu bytes",
+				cookie.len);
 		return;
 	}
 	if (!another_round(sa))
@@ -205,6 +215,8 @@ static void follow_invalid_ke(struct ike_sa *sa, struct bytes data)
 	if (!reader_done(&r) || !group ||
 		!proposal_list_has_ke(sa->connection->ike_proposals, wanted) ||
 		group_was_tried(n, wanted)) {
+		if (!may_complain(sa))
+			return;
 		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK,
 			"ignoring unauthenticated INVALID_KE_PAYLOAD response: it suggests %s, "
 			"which %s",
@@ -234,10 +246,12 @@ static void note_refusal(struct ike_sa *sa, uint16_t type)
 	struct negotiation *n = sa->negotiation;
 	const char *name = notify_name(type);
 
-	ike_sa_log(sa, LOG_LINE_WARNING, RC_OK,
-		"received unauthenticated %s response to IKE_SA_INIT request; waiting for a better "
-		"one",
-		name ? name : "error");
+	if (may_complain(sa))
+		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK,
+			"received unauthenticated %s response to IKE_SA_INIT request; waiting for "
+			"a better "
+			"one",
+			name ? name : "error");
 	if (!n->refused_with) {
 		n->refused_with = type;
 		n->give_up_at = engine_now(sa->engine) + REFUSAL_PATIENCE_MS;
@@ -274,7 +288,8 @@ static bool follow_notifies(struct ike_sa *sa, const struct incoming *in)
 
 static void ignore_response(struct ike_sa *sa, const char *why)
 {
-	ike_sa_log(sa, LOG_LINE_WARNING, RC_OK, "ignoring IKE_SA_INIT response: %s", why);
+	if (may_complain(sa))
+		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK, "ignoring IKE_SA_INIT response: %s", why);
 	engine_count(sa->engine, COUNT_MANGLED);
 }
 
@@ -335,7 +350,7 @@ void init_response(struct ike_sa *sa, struct incoming *in)
 	}
 	job = crypto_job_new(CRYPTO_KE_DERIVE, n->group, value);
 	if (!job || !init_keep_message(
-			    &n->message_r, &n->message_r_len, bytes_of(in->message, in->len))) {
+			    sa, &n->message_r, &n->message_r_len, bytes_of(in->message, in->len))) {
 		crypto_job_free(job);
 		ignore_response(sa, "out of memory");
 		return;

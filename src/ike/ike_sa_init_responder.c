@@ -18,6 +18,8 @@
 /* Job queues fuller than this (percent) take no new negotiations: the established ones come first.
  */
 #define LOAD_MAX 90
+/* A half-open SA keeps its request. 8192-bit groups and hundreds of transforms fit. */
+#define REQUEST_MAX 8192
 
 /* A request's parts, borrowed from its message. */
 struct init_parts {
@@ -41,7 +43,7 @@ static uint64_t request_hash(struct ike_engine *engine, const struct incoming *i
 /* The half-open SA that this very request began: same initiator, same bytes (RFC 7296,
  * section 2.1). */
 static struct ike_sa *find_by_request(
-	struct ike_engine *engine, const struct incoming *in, uint64_t hash, uint64_t digest)
+	struct ike_engine *engine, const struct incoming *in, uint64_t hash)
 {
 	struct table_node *node = table_first(engine->requests, hash);
 
@@ -51,8 +53,7 @@ static struct ike_sa *find_by_request(
 					       offsetof(struct negotiation, by_request));
 		struct ike_sa *sa = n->ike_sa;
 
-		if (sa->spi_i == in->header.spi_i && n->message_i_len == in->len &&
-			sa->last_request_digest == digest &&
+		if (n->message_i_len == in->len && !memcmp(n->message_i, in->message, in->len) &&
 			ip_endpoint_equal(&sa->path.remote, &in->path->remote))
 			return sa;
 	}
@@ -99,6 +100,10 @@ static bool take_apart(
 	char error[160];
 
 	*parts = (struct init_parts){0};
+	if (in->len > REQUEST_MAX) {
+		refuse_malformed(engine, in, "longer than any honest one");
+		return false;
+	}
 	if (!sa || !ke || !nonce) {
 		refuse_malformed(engine, in,
 			!sa   ? "no SA payload"
@@ -169,8 +174,8 @@ static bool judge_proposals(const struct connection *c, void *arg)
 		return false;
 	j->any = true;
 	/* An SPI belongs into the header here, not into the proposal (RFC 7296, section 3.3.1). */
-	return proposal_choose(c->ike_proposals, j->received, PROTOCOL_IKE, true, j->group,
-		       &j->chosen) &&
+	return proposal_choose(
+		       c->ike_proposals, j->received, PROTOCOL_IKE, true, j->group, &j->chosen) &&
 	       !j->chosen.spi_len;
 }
 
@@ -208,13 +213,16 @@ static void refuse_group(struct ike_engine *engine, const struct incoming *in, u
 	packet_log(engine, in->path,
 		"IKE_SA_INIT request: KE payload is not of the chosen method; asking for %s",
 		wanted->name);
-	refuse(engine, in, N_INVALID_KE_PAYLOAD, bytes_of(data, sizeof(data)));
+	/* Not rationed as other refusals are: an honest initiator cannot go on without it, it is
+	 * shorter than the request and nothing is kept. */
+	stray_notify(
+		engine, in->path, &in->header, N_INVALID_KE_PAYLOAD, bytes_of(data, sizeof(data)));
 }
 
 /* ---- beginning ------------------------------------------------------------------------- */
 
-static bool begin_negotiation(struct ike_sa *sa, const struct incoming *in,
-	const struct init_parts *parts, uint64_t hash, uint64_t digest)
+static bool begin_negotiation(
+	struct ike_sa *sa, const struct incoming *in, const struct init_parts *parts, uint64_t hash)
 {
 	struct negotiation *n = sa->negotiation;
 	struct ike_engine *engine = sa->engine;
@@ -225,10 +233,9 @@ static bool begin_negotiation(struct ike_sa *sa, const struct incoming *in,
 	memcpy(n->ni, parts->nonce.data, parts->nonce.len);
 	n->nr_len = NONCE_OURS;
 	engine->host->random(engine->host, n->nr, n->nr_len);
-	sa->last_request_digest = digest;
 	n->give_up_at = n->started_ms + HALF_OPEN_MS;
 	n->in_requests = table_insert(engine->requests, &n->by_request, hash);
-	if (!n->in_requests || !init_keep_message(&n->message_i, &n->message_i_len,
+	if (!n->in_requests || !init_keep_message(sa, &n->message_i, &n->message_i_len,
 				       bytes_of(in->message, in->len)))
 		return false;
 	nat_detection_judge(engine, &in->payloads, sa->spi_i, 0, in->path, &sa->behind_nat,
@@ -239,7 +246,7 @@ static bool begin_negotiation(struct ike_sa *sa, const struct incoming *in,
 
 static void begin(struct ike_engine *engine, const struct incoming *in,
 	const struct init_parts *parts, struct connection *c, const struct chosen_proposal *chosen,
-	uint64_t hash, uint64_t digest)
+	uint64_t hash)
 {
 	struct ike_sa *sa = ike_sa_new(engine, false, in->path);
 
@@ -250,7 +257,7 @@ static void begin(struct ike_engine *engine, const struct incoming *in,
 	sa->spi_i = in->header.spi_i;
 	sa->chosen = *chosen;
 	ike_sa_set_connection(sa, c);
-	if (!begin_negotiation(sa, in, parts, hash, digest)) {
+	if (!begin_negotiation(sa, in, parts, hash)) {
 		engine_count(engine, COUNT_REFUSED_OVERLOAD);
 		ike_sa_free(sa, FINISHED_OTHER);
 		return;
@@ -261,8 +268,7 @@ static void begin(struct ike_engine *engine, const struct incoming *in,
 void init_request(struct ike_engine *engine, struct incoming *in)
 {
 	uint64_t hash = request_hash(engine, in);
-	uint64_t digest = table_hash(&engine->seed, in->message, in->len);
-	struct ike_sa *known = find_by_request(engine, in, hash, digest);
+	struct ike_sa *known = find_by_request(engine, in, hash);
 	struct chosen_proposal chosen;
 	struct init_parts parts;
 	struct connection *c;
@@ -284,7 +290,7 @@ void init_request(struct ike_engine *engine, struct incoming *in)
 	if (chosen.ke->id != parts.group)
 		refuse_group(engine, in, parts.group, chosen.ke);
 	else
-		begin(engine, in, &parts, c, &chosen, hash, digest);
+		begin(engine, in, &parts, c, &chosen, hash);
 	connection_unref(c);
 }
 
@@ -328,7 +334,7 @@ void init_responder_job_done(struct ike_sa *sa, struct crypto_job *job)
 	}
 	if (job->result != CRYPTO_JOB_OK || !keymat_ike(sa, secret_bytes(&job->shared)) ||
 		!build_response(sa, bytes_of(job->public_value, job->public_len), &m) ||
-		!init_keep_message(&n->message_r, &n->message_r_len, writer_bytes(&m.w))) {
+		!init_keep_message(sa, &n->message_r, &n->message_r_len, writer_bytes(&m.w))) {
 		fail_ike_sa(
 			sa, FINISHED_CRYPTO_FAILED, RC_CRYPTO_FAILED, "deriving the keys failed");
 		return;

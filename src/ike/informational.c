@@ -13,6 +13,7 @@
 
 struct deletions {
 	bool ike;
+	uint8_t protocol; /* of the SPIs */
 	unsigned count;
 	uint32_t in_spis[DELETED_MAX]; /* ours, of the pairs that the peer deletes */
 };
@@ -37,6 +38,7 @@ static void delete_children(
 		/* A pair that we are deleting too is not answered (RFC 7296, section 1.4.1). */
 		if (child->state != CHILD_DELETING)
 			out->in_spis[out->count++] = child->in_spi;
+		out->protocol = del->protocol;
 		child_sa_log(child, LOG_LINE_INFO, RC_OK, "peer deleted Child SA <0x%08x",
 			child->in_spi);
 		child_sa_end(child, FINISHED_DELETED);
@@ -81,7 +83,7 @@ static void respond(struct ike_sa *sa, uint32_t message_id, const struct deletio
 
 	sealed_response_begin(sa, &m, EXCHANGE_INFORMATIONAL, message_id);
 	if (done->count && !done->ike)
-		delete_payload_encode(&m, PROTOCOL_ESP, done->in_spis, done->count);
+		delete_payload_encode(&m, done->protocol, done->in_spis, done->count);
 	if (sealed_end(sa, &m))
 		response_send(sa, writer_bytes(&m.w));
 }

@@ -140,11 +140,13 @@ bool keymat_child(struct ike_sa *sa, const struct chosen_proposal *chosen, bool 
 	uint8_t block[4 * IPSEC_KEY_MAX];
 	struct bytes parts[] = {bytes_of(n->ni, n->ni_len), bytes_of(n->nr, n->nr_len)};
 
-	if (e > IPSEC_KEY_MAX || a > IPSEC_KEY_MAX ||
-		!prf_plus(sa->engine->config.crypto, sa->chosen.prf,
-			bytes_of(sa->keys, key_lengths(&sa->chosen).d), parts, 2, block,
-			2 * (e + a)))
+	if (e > IPSEC_KEY_MAX || a > IPSEC_KEY_MAX)
 		return false;
+	if (!prf_plus(sa->engine->config.crypto, sa->chosen.prf,
+		    bytes_of(sa->keys, key_lengths(&sa->chosen).d), parts, 2, block, 2 * (e + a))) {
+		secret_wipe(block, sizeof(block));
+		return false;
+	}
 	memcpy(first->encr_key, block, e);
 	memcpy(first->integ_key, block + e, a);
 	memcpy(second->encr_key, block + e + a, e);

@@ -126,11 +126,12 @@ struct ike_memory ike_engine_memory(const struct ike_engine *e)
 	return (struct ike_memory){
 		.ike_sas = slab_pool_stats(e->sas).bytes,
 		.child_sas = slab_pool_stats(e->child_pool).bytes + e->selector_bytes,
-		.negotiations = slab_pool_stats(e->negotiations).bytes,
+		.negotiations = slab_pool_stats(e->negotiations).bytes + e->message_bytes,
 		.responses = e->response_bytes,
 		.keys = e->key_bytes,
 		.tables = table_bytes(e->by_spi) + table_bytes(e->by_serial) +
 			  table_bytes(e->by_identity) + table_bytes(e->by_connection) +
-			  table_bytes(e->requests) + table_bytes(e->children),
+			  table_bytes(e->requests) + table_bytes(e->children) +
+			  table_bytes(e->routes) + table_bytes(e->wanted),
 	};
 }

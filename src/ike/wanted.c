@@ -65,7 +65,20 @@ static void revive(struct ike_engine *engine, struct engine_timer *timer)
 {
 	struct wanted *w = (struct wanted *)((char *)timer - offsetof(struct wanted, timer));
 
-	initiate_sa(engine, w->connection, &w->remote, 0, 0);
+	if (engine->listening)
+		initiate_sa(engine, w->connection, &w->remote, 0, 0); /* `w` may be gone */
+	else
+		wanted_later(engine, w->connection, &w->remote);
+}
+
+void wanted_later(
+	struct ike_engine *engine, const struct connection *c, const struct ip_address *remote)
+{
+	struct wanted *w = wanted_find(engine, c, remote);
+
+	if (w && !timer_is_armed(&w->timer.timer))
+		engine->host->arm(engine->host, &w->timer.timer,
+			engine_now(engine) + REVIVAL_STEP_S * 1000ull);
 }
 
 void wanted_add(struct ike_engine *engine, struct connection *c, const struct ip_address *remote)
@@ -112,22 +125,21 @@ void wanted_forget_all(struct ike_engine *engine)
 		wanted_free(engine, engine->first_wanted);
 }
 
-/* Another SA that serves the connection, or is about to. */
-static bool served_by_another(const struct ike_sa *gone)
+bool connection_is_served(const struct ike_engine *engine, const struct connection *c,
+	const struct ip_address *remote, const struct ike_sa *but_by)
 {
-	struct table_node *node =
-		table_first(gone->engine->by_connection, table_hash_u64(gone->connection->serial));
+	struct table_node *node = table_first(engine->by_connection, table_hash_u64(c->serial));
 
 	for (; node; node = table_next(node)) {
 		const struct ike_sa *sa =
 			(const struct ike_sa *)((char *)node -
 						offsetof(struct ike_sa, by_connection));
 
-		if (sa != gone && sa->connection->serial == gone->connection->serial &&
+		if (sa != but_by && sa->connection->serial == c->serial &&
 			sa->state != STATE_ZOMBIE &&
 			(sa->initiator || sa->state == STATE_ESTABLISHED_IKE_SA) &&
 			!(sa->wants & WANT_DELETE_IKE) &&
-			ip_equal(&sa->path.remote.address, &gone->path.remote.address))
+			ip_equal(&sa->path.remote.address, remote))
 			return true;
 	}
 	return false;
@@ -145,7 +157,8 @@ void wanted_sa_gone(struct ike_sa *sa)
 	if (!sa->initiator && !sa->established_ms)
 		return; /* a stranger's: it never served */
 	w = wanted_find(engine, sa->connection, &sa->path.remote.address);
-	if (!w || timer_is_armed(&w->timer.timer) || served_by_another(sa))
+	if (!w || timer_is_armed(&w->timer.timer) ||
+		connection_is_served(engine, sa->connection, &sa->path.remote.address, sa))
 		return;
 	if (sa->established_ms && now - sa->established_ms > LIVED_MS)
 		w->attempts = 0;

@@ -8,6 +8,12 @@
 
 /* The operator has initiated it. Begins to count attempts anew. */
 void wanted_add(struct ike_engine *engine, struct connection *c, const struct ip_address *remote);
+/* Nothing could be begun now: tries again a little later, if it is wanted. */
+void wanted_later(
+	struct ike_engine *engine, const struct connection *c, const struct ip_address *remote);
+/* Is there an SA (`but_by` not counted) that serves the connection, or is about to? */
+bool connection_is_served(const struct ike_engine *engine, const struct connection *c,
+	const struct ip_address *remote, const struct ike_sa *but_by);
 /* The operator has taken it down: nothing more is tried. */
 void wanted_forget(struct ike_engine *engine, const struct connection *c);
 void wanted_forget_all(struct ike_engine *engine);

@@ -148,12 +148,17 @@ static void check_gauges(struct node *node)
 void check_all_gone(struct node *node)
 {
 	struct world *world = node->world;
+	struct ike_memory memory;
 
 	if (!node->engine)
 		return;
+	memory = ike_engine_memory(node->engine);
 	if (!ike_engine_idle(node->engine))
 		world_fail(world, "node %u still holds %llu IKE SAs after shutdown", node->index,
 			(unsigned long long)ike_engine_sa_count(node->engine));
+	if (memory.responses || memory.keys)
+		world_fail(world, "node %u: %llu bytes of responses and keys belong to nobody",
+			node->index, (unsigned long long)(memory.responses + memory.keys));
 	if (node_live_sas(node))
 		world_fail(world, "node %u: %u SAs are left in the kernel", node->index,
 			node_live_sas(node));
