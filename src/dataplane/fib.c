@@ -35,13 +35,13 @@ static bool key_equal(const struct fib_key *a, const struct fib_key *b)
 		a->family == b->family && a->len == b->len && a->index == b->index;
 }
 
-static struct fib_entry *entry_of(struct rcu_node *node)
+static struct fib_entry *entry_of(struct grace_node *node)
 {
 	return (struct fib_entry *)((char *)node - offsetof(struct fib_entry, node));
 }
 
 /* The first entry of a key, then each next one. */
-static struct fib_entry *match(struct rcu_cursor *cursor, const struct fib_key *key)
+static struct fib_entry *match(struct grace_cursor *cursor, const struct fib_key *key)
 {
 	for (; cursor->node; grace_table_next(cursor)) {
 		struct fib_entry *e = entry_of(cursor->node);
@@ -53,7 +53,7 @@ static struct fib_entry *match(struct rcu_cursor *cursor, const struct fib_key *
 
 static struct fib_entry *find_equal(const struct fib *fib, const struct fib_entry *entry)
 {
-	struct rcu_cursor cursor = grace_table_first(&fib->table, key_hash(fib, &entry->key));
+	struct grace_cursor cursor = grace_table_first(&fib->table, key_hash(fib, &entry->key));
 	for (struct fib_entry *e; (e = match(&cursor, &entry->key)) != NULL; grace_table_next(&cursor))
 		if (e->metric == entry->metric && e->table == entry->table &&
 			e->interface == entry->interface)
@@ -162,7 +162,7 @@ void fib_sweep(struct fib *fib)
 bool fib_is_local(const struct fib *fib, uint8_t family, const struct ip_key *address)
 {
 	struct fib_key key = {.address = *address, .kind = FIB_ADDRESS, .family = family};
-	struct rcu_cursor cursor = grace_table_first(&fib->table, key_hash(fib, &key));
+	struct grace_cursor cursor = grace_table_first(&fib->table, key_hash(fib, &key));
 	return match(&cursor, &key) != NULL;
 }
 
@@ -176,7 +176,7 @@ bool fib_route(const struct fib *fib, uint8_t family, const struct ip_key *dst, 
 			bits &= ~(1ull << bit);
 			struct fib_key key = {.address = ip_key_prefix(dst, len),
 				.kind = FIB_ROUTE, .family = family, .len = (uint8_t)len};
-			struct rcu_cursor cursor = grace_table_first(&fib->table, key_hash(fib, &key));
+			struct grace_cursor cursor = grace_table_first(&fib->table, key_hash(fib, &key));
 			struct fib_entry *best = NULL;
 			for (struct fib_entry *e; (e = match(&cursor, &key)) != NULL;
 				grace_table_next(&cursor))
@@ -198,6 +198,6 @@ struct fib_entry *fib_neighbour(
 {
 	struct fib_key key = {
 		.address = *address, .kind = FIB_NEIGHBOUR, .family = family, .index = port};
-	struct rcu_cursor cursor = grace_table_first(&fib->table, key_hash(fib, &key));
+	struct grace_cursor cursor = grace_table_first(&fib->table, key_hash(fib, &key));
 	return match(&cursor, &key);
 }

@@ -20,7 +20,7 @@ struct fib_key {
 };
 
 struct fib_entry {
-	struct rcu_node node;
+	struct grace_node node;
 	struct retired retired;
 	struct fib_entry *next, **link;
 	uint32_t epoch;       /* of the last time that the kernel spoke of it */

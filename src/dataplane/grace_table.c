@@ -4,9 +4,9 @@
 
 #define BUCKETS_FIRST 64
 
-static struct rcu_buckets *buckets_new(uint64_t count, unsigned link)
+static struct grace_buckets *buckets_new(uint64_t count, unsigned link)
 {
-	struct rcu_buckets *buckets = calloc(1, sizeof(*buckets) + count * sizeof(buckets->at[0]));
+	struct grace_buckets *buckets = calloc(1, sizeof(*buckets) + count * sizeof(buckets->at[0]));
 	if (buckets) {
 		buckets->mask = count - 1;
 		buckets->link = link;
@@ -29,12 +29,12 @@ void grace_table_end(struct grace_table *table)
 
 static void release_buckets(struct retired *retired)
 {
-	free((char *)retired - offsetof(struct rcu_buckets, retired));
+	free((char *)retired - offsetof(struct grace_buckets, retired));
 }
 
-static void link_node(struct rcu_buckets *buckets, struct rcu_node *node)
+static void link_node(struct grace_buckets *buckets, struct grace_node *node)
 {
-	struct rcu_node **head = &buckets->at[node->hash & buckets->mask];
+	struct grace_node **head = &buckets->at[node->hash & buckets->mask];
 	node->next[buckets->link] = *head;
 	__atomic_store_n(head, node, __ATOMIC_RELEASE);
 }
@@ -45,12 +45,12 @@ static void grow(struct grace_table *table)
 {
 	if (table->growing && !grace_passed(table->grace, table->grown))
 		return;
-	struct rcu_buckets *old = table->buckets;
-	struct rcu_buckets *larger = buckets_new((old->mask + 1) * 2, old->link ^ 1);
+	struct grace_buckets *old = table->buckets;
+	struct grace_buckets *larger = buckets_new((old->mask + 1) * 2, old->link ^ 1);
 	if (!larger)
 		return;
 	for (uint64_t i = 0; i <= old->mask; i++)
-		for (struct rcu_node *n = old->at[i]; n; n = n->next[old->link])
+		for (struct grace_node *n = old->at[i]; n; n = n->next[old->link])
 			link_node(larger, n);
 	__atomic_store_n(&table->buckets, larger, __ATOMIC_RELEASE);
 	table->growing = true;
@@ -58,7 +58,7 @@ static void grow(struct grace_table *table)
 	grace_retire(table->grace, &old->retired, release_buckets);
 }
 
-void grace_table_insert(struct grace_table *table, struct rcu_node *node, uint64_t hash)
+void grace_table_insert(struct grace_table *table, struct grace_node *node, uint64_t hash)
 {
 	if (table->count > table->buckets->mask)
 		grow(table);
@@ -67,10 +67,10 @@ void grace_table_insert(struct grace_table *table, struct rcu_node *node, uint64
 	table->count++;
 }
 
-void grace_table_remove(struct grace_table *table, struct rcu_node *node)
+void grace_table_remove(struct grace_table *table, struct grace_node *node)
 {
-	struct rcu_buckets *buckets = table->buckets;
-	struct rcu_node **at = &buckets->at[node->hash & buckets->mask];
+	struct grace_buckets *buckets = table->buckets;
+	struct grace_node **at = &buckets->at[node->hash & buckets->mask];
 	while (*at != node)
 		at = &(*at)->next[buckets->link];
 	/* The node keeps its own link: a reader that stands on it finds the way on. */
@@ -80,5 +80,5 @@ void grace_table_remove(struct grace_table *table, struct rcu_node *node)
 
 size_t grace_table_bytes(const struct grace_table *table)
 {
-	return sizeof(struct rcu_buckets) + (table->buckets->mask + 1) * sizeof(struct rcu_node *);
+	return sizeof(struct grace_buckets) + (table->buckets->mask + 1) * sizeof(struct grace_node *);
 }

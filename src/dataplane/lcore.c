@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <rte_atomic.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
 #include <rte_pause.h>
@@ -47,7 +48,7 @@ void lcore_hand_over(struct lcore *lc, unsigned to, struct rte_mbuf *m, enum han
 		return;
 	}
 	/* Pairs with the fence before the other looks into its ring for the last time. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&other->asleep, __ATOMIC_RELAXED))
 		lcore_wake(other);
 }
@@ -159,7 +160,7 @@ static void sleeper_sleep(struct sleeper *s, struct lcore *lc)
 		us = 1000;
 	struct timespec time = {.tv_sec = 0, .tv_nsec = (long)us * 1000};
 	__atomic_store_n(&lc->asleep, true, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	rte_atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (rte_ring_empty(lc->ring) && !__atomic_load_n(&lc->dp->stop_lcores, __ATOMIC_ACQUIRE)) {
 		grace_offline(&lc->dp->grace, lc->index);
 		if (ppoll(s->fds, s->count, &time, NULL) > 0 && s->fds[0].revents) {

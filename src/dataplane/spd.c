@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "prefix_split.h"
+#include "range_cover.h"
 
 /* ---- the key of a rule: two prefixes ---- */
 
@@ -26,8 +26,9 @@ bool spd_init(struct spd *spd, struct grace *grace)
 {
 	*spd = (struct spd){.grace = grace};
 	spd->tuples = calloc(1, sizeof(*spd->tuples));
+	spd->cells = calloc(2, sizeof(*spd->cells));
 	spd->policies = table_new();
-	return spd->tuples && spd->policies && grace_table_init(&spd->rules, grace) &&
+	return spd->tuples && spd->cells && spd->policies && grace_table_init(&spd->rules, grace) &&
 		getrandom(spd->seed, sizeof(spd->seed), 0) == sizeof(spd->seed);
 }
 
@@ -46,72 +47,64 @@ static int tuple_compare(const void *a, const void *b)
 	return (int)(y->local_len + y->remote_len) - (int)(x->local_len + x->remote_len);
 }
 
-static struct spd_tuple *tuple_find(struct spd_tuples *tuples, const struct rule *rule)
+static struct spd_cell *cell_of(struct spd *spd, const struct rule *rule)
 {
-	for (unsigned i = 0; i < tuples->count; i++) {
-		struct spd_tuple *t = &tuples->at[i];
-		if (t->local_len == rule->local_len && t->remote_len == rule->remote_len &&
-			t->family == rule->family)
-			return t;
-	}
-	return NULL;
+	return &spd->cells[rule->family == AF_INET6][rule->local_len][rule->remote_len];
 }
 
-static void tuples_publish(struct spd *spd, struct spd_tuples *tuples)
+static void cell_take(struct spd *spd, const struct rule *rule)
 {
-	struct spd_tuples *old = spd->tuples;
+	struct spd_cell *cell = cell_of(spd, rule);
+	uint32_t priority = rule->policy->priority;
+	if (cell->rules++ == 0 || priority < cell->priority) {
+		cell->priority = priority;
+		spd->cells_changed = true;
+	}
+}
+
+static void cell_drop(struct spd *spd, const struct rule *rule)
+{
+	if (--cell_of(spd, rule)->rules == 0)
+		spd->cells_changed = true;
+}
+
+static unsigned collect_tuples(const struct spd *spd, struct spd_tuple *out)
+{
+	unsigned n = 0;
+	for (unsigned f = 0; f < 2; f++) {
+		unsigned bits = f ? 128 : 32;
+		for (unsigned l = 0; l <= bits; l++) {
+			for (unsigned r = 0; r <= bits; r++) {
+				const struct spd_cell *cell = &spd->cells[f][l][r];
+				if (cell->rules == 0)
+					continue;
+				if (out)
+					out[n] = (struct spd_tuple){f ? AF_INET6 : AF_INET, (uint8_t)l,
+						(uint8_t)r, cell->priority};
+				n++;
+			}
+		}
+	}
+	return n;
+}
+
+/* Shows readers the tuples in use, if that is another set than they know. False: no memory; they keep the old
+ * one, which is harmless when it has too many. */
+static bool publish_tuples(struct spd *spd)
+{
+	if (!spd->cells_changed)
+		return true;
+	unsigned count = collect_tuples(spd, NULL);
+	struct spd_tuples *tuples = calloc(1, sizeof(*tuples) + count * sizeof(tuples->at[0]));
+	if (!tuples)
+		return false;
+	tuples->count = collect_tuples(spd, tuples->at);
 	qsort(tuples->at, tuples->count, sizeof(tuples->at[0]), tuple_compare);
+	struct spd_tuples *old = spd->tuples;
 	__atomic_store_n(&spd->tuples, tuples, __ATOMIC_RELEASE);
 	grace_retire(spd->grace, &old->retired, release_tuples);
-}
-
-static struct spd_tuples *tuples_copy(const struct spd_tuples *from, unsigned extra)
-{
-	struct spd_tuples *to = calloc(1, sizeof(*to) + (from->count + extra) * sizeof(to->at[0]));
-	if (to) {
-		to->count = from->count;
-		memcpy(to->at, from->at, from->count * sizeof(to->at[0]));
-	}
-	return to;
-}
-
-/* Before the first rule of a tuple is inserted, so that no reader misses it. False: no memory. */
-static bool tuple_take(struct spd *spd, const struct rule *rule)
-{
-	struct spd_tuple *t = tuple_find(spd->tuples, rule);
-	if (t && t->priority <= rule->policy->priority) {
-		t->rules++;
-		return true;
-	}
-	struct spd_tuples *copy = tuples_copy(spd->tuples, t ? 0 : 1);
-	if (!copy)
-		return false;
-	if (t) {
-		t = tuple_find(copy, rule);
-	} else {
-		t = &copy->at[copy->count++];
-		*t = (struct spd_tuple){.family = rule->family,
-			.local_len = rule->local_len,
-			.remote_len = rule->remote_len};
-	}
-	t->priority = rule->policy->priority;
-	t->rules++;
-	tuples_publish(spd, copy);
+	spd->cells_changed = false;
 	return true;
-}
-
-/* After the last rule is gone. An empty tuple that cannot be dropped for lack of memory only costs time. */
-static void tuple_drop(struct spd *spd, const struct rule *rule)
-{
-	struct spd_tuple *t = tuple_find(spd->tuples, rule);
-	if (--t->rules > 0)
-		return;
-	struct spd_tuples *copy = tuples_copy(spd->tuples, 0);
-	if (!copy)
-		return;
-	t = tuple_find(copy, rule);
-	*t = copy->at[--copy->count];
-	tuples_publish(spd, copy);
 }
 
 /* ---- rules ---- */
@@ -121,22 +114,27 @@ static uint32_t port_narrowness(uint16_t first, uint16_t last)
 	return first > last ? 0x10000 : 0xffffu - (uint32_t)(last - first);
 }
 
-static void rule_fill(struct rule *rule, struct policy *policy, const struct prefix *local,
-	const struct prefix *remote, const struct traffic_selector *local_ts,
+static void rule_fill(struct rule *rule, struct policy *policy, const struct range_piece *local,
+	const struct range_piece *remote, const struct traffic_selector *local_ts,
 	const struct traffic_selector *remote_ts)
 {
-	rule->local = local->address;
-	rule->remote = remote->address;
+	rule->local = local->prefix;
+	rule->remote = remote->prefix;
 	rule->family = local->family;
 	rule->local_len = local->len;
 	rule->remote_len = remote->len;
+	rule->exact = local->exact && remote->exact;
+	rule->local_range[0] = local->first;
+	rule->local_range[1] = local->last;
+	rule->remote_range[0] = remote->first;
+	rule->remote_range[1] = remote->last;
 	rule->protocol = local_ts->protocol ? local_ts->protocol : remote_ts->protocol;
 	rule->local_first = local_ts->port_first;
 	rule->local_last = local_ts->port_last;
 	rule->remote_first = remote_ts->port_first;
 	rule->remote_last = remote_ts->port_last;
-	rule->narrowness = (rule->protocol ? 1u << 20 : 0) +
-		port_narrowness(rule->local_first, rule->local_last) +
+	rule->narrowness = (local->exact ? 0 : 1u << 22) + (remote->exact ? 0 : 1u << 22) +
+		(rule->protocol ? 1u << 20 : 0) + port_narrowness(rule->local_first, rule->local_last) +
 		port_narrowness(rule->remote_first, rule->remote_last);
 	rule->policy = policy;
 }
@@ -149,23 +147,23 @@ static bool pair_possible(const struct traffic_selector *local, const struct tra
 }
 
 /* Counts the rules of a policy, and writes them where `policy` is given. */
-static uint64_t rules_of(const struct ipsec_policy *request, struct policy *policy)
+static uint32_t rules_of(const struct ipsec_policy *request, struct policy *policy)
 {
-	struct prefix local[PREFIX_SPLIT_MAX], remote[PREFIX_SPLIT_MAX];
-	uint64_t count = 0;
+	struct range_piece local[2], remote[2];
+	uint32_t count = 0;
 	for (unsigned l = 0; l < request->local_ts_count; l++) {
 		const struct traffic_selector *lts = &request->local_ts[l];
-		unsigned locals = prefix_split(&lts->range, local);
+		unsigned locals = range_cover(&lts->range, local);
 		for (unsigned r = 0; r < request->remote_ts_count; r++) {
 			const struct traffic_selector *rts = &request->remote_ts[r];
 			if (!pair_possible(lts, rts))
 				continue;
-			unsigned remotes = prefix_split(&rts->range, remote);
+			unsigned remotes = range_cover(&rts->range, remote);
 			for (unsigned i = 0; policy && i < locals; i++)
 				for (unsigned j = 0; j < remotes; j++)
-					rule_fill(&policy->rules[count + (uint64_t)i * remotes + j],
+					rule_fill(&policy->rules[count + i * remotes + j],
 						policy, &local[i], &remote[j], lts, rts);
-			count += (uint64_t)locals * remotes;
+			count += locals * remotes;
 		}
 	}
 	return count;
@@ -206,31 +204,36 @@ static struct policy *policy_find(const struct spd *spd, const struct ipsec_poli
 	return NULL;
 }
 
-static void unlink_rules(struct spd *spd, struct policy *policy, uint32_t count)
+static void unlink_rules(struct spd *spd, struct policy *policy)
 {
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < policy->rule_count; i++) {
 		grace_table_remove(&spd->rules, &policy->rules[i].node);
-		tuple_drop(spd, &policy->rules[i]);
+		cell_drop(spd, &policy->rules[i]);
 	}
+	publish_tuples(spd);
 }
 
 static void policy_remove(struct spd *spd, struct policy *policy)
 {
 	table_remove(spd->policies, &policy->node);
-	unlink_rules(spd, policy, policy->rule_count);
+	unlink_rules(spd, policy);
 	__atomic_sub_fetch(&spd->policy_count, 1, __ATOMIC_RELAXED);
 	__atomic_sub_fetch(&spd->policy_bytes, policy_size(policy), __ATOMIC_RELAXED);
 	grace_retire(spd->grace, &policy->retired, release_policy);
 }
 
+/* Tuples first, so that no reader misses a rule. */
 static bool link_rules(struct spd *spd, struct policy *policy)
 {
+	for (uint32_t i = 0; i < policy->rule_count; i++)
+		cell_take(spd, &policy->rules[i]);
+	if (!publish_tuples(spd)) {
+		for (uint32_t i = 0; i < policy->rule_count; i++)
+			cell_drop(spd, &policy->rules[i]);
+		return false;
+	}
 	for (uint32_t i = 0; i < policy->rule_count; i++) {
 		struct rule *rule = &policy->rules[i];
-		if (!tuple_take(spd, rule)) {
-			unlink_rules(spd, policy, i);
-			return false;
-		}
 		unsigned lens = key_lens(rule->family, rule->local_len, rule->remote_len);
 		grace_table_insert(&spd->rules, &rule->node,
 			rule_hash(spd, &rule->local, &rule->remote, lens));
@@ -272,13 +275,11 @@ int spd_add(struct spd *spd, const struct ipsec_policy *request, struct sa_group
 	if (request->local_ts_count == 0 || request->local_ts_count > IPSEC_SELECTORS_MAX ||
 		request->remote_ts_count == 0 || request->remote_ts_count > IPSEC_SELECTORS_MAX)
 		return EINVAL;
-	uint64_t rules = rules_of(request, NULL);
+	uint32_t rules = rules_of(request, NULL);
 	if (rules == 0)
 		return EINVAL;
-	if (rules > SPD_RULES_MAX)
-		return E2BIG;
 	struct policy *old = policy_find(spd, request);
-	struct policy *policy = policy_new(spd, request, group, (uint32_t)rules);
+	struct policy *policy = policy_new(spd, request, group, rules);
 	if (!policy)
 		return ENOMEM;
 	if (!table_insert(spd->policies, &policy->node, table_hash_u64(policy->reqid))) {
@@ -313,10 +314,10 @@ int spd_delete(struct spd *spd, const struct ipsec_policy *request, struct sa_gr
 void spd_end(struct spd *spd)
 {
 	/* Rules point to their policies: walk the buckets once, a policy is freed with its last rule. */
-	struct rcu_buckets *buckets = spd->rules.buckets;
+	struct grace_buckets *buckets = spd->rules.buckets;
 	for (uint64_t i = 0; buckets && i <= buckets->mask; i++) {
-		struct rcu_node *next;
-		for (struct rcu_node *n = buckets->at[i]; n; n = next) {
+		struct grace_node *next;
+		for (struct grace_node *n = buckets->at[i]; n; n = next) {
 			struct rule *rule = (struct rule *)((char *)n - offsetof(struct rule, node));
 			next = n->next[buckets->link];
 			if (--rule->policy->rule_count == 0)
@@ -325,6 +326,7 @@ void spd_end(struct spd *spd)
 	}
 	grace_table_end(&spd->rules);
 	free(spd->tuples);
+	free(spd->cells);
 	if (spd->policies)
 		table_free(spd->policies);
 	*spd = (struct spd){0};
@@ -358,6 +360,12 @@ static enum fit rule_fits(const struct rule *rule, const struct flow *flow, uint
 	enum fit local = ports_fit(rule->local_first, rule->local_last, flow, local_port);
 	enum fit remote = ports_fit(rule->remote_first, rule->remote_last, flow, remote_port);
 	return local < remote ? local : remote;
+}
+
+static bool in_ranges(const struct rule *rule, const struct ip_key *local, const struct ip_key *remote)
+{
+	return ip_key_within(local, &rule->local_range[0], &rule->local_range[1]) &&
+		ip_key_within(remote, &rule->remote_range[0], &rule->remote_range[1]);
 }
 
 static bool rule_beats(const struct rule *a, const struct rule *b)
@@ -395,13 +403,15 @@ struct spd_match spd_lookup(const struct spd *spd, const struct flow *flow, enum
 		struct ip_key l = ip_key_prefix(local, t->local_len);
 		struct ip_key r = ip_key_prefix(remote, t->remote_len);
 		unsigned lens = key_lens(t->family, t->local_len, t->remote_len);
-		struct rcu_cursor cursor = grace_table_first(&spd->rules, rule_hash(spd, &l, &r, lens));
+		struct grace_cursor cursor = grace_table_first(&spd->rules, rule_hash(spd, &l, &r, lens));
 		for (; cursor.node; grace_table_next(&cursor)) {
 			const struct rule *rule = (const struct rule *)(const void *)
 				((const char *)cursor.node - offsetof(struct rule, node));
 			if (rule->local_len != t->local_len || rule->remote_len != t->remote_len ||
 				rule->family != t->family || !ip_key_equal(&rule->local, &l) ||
 				!ip_key_equal(&rule->remote, &r))
+				continue;
+			if (!rule->exact && !in_ranges(rule, local, remote))
 				continue;
 			enum fit fit = rule_fits(rule, flow, local_port, remote_port);
 			if (fit == FIT_NO || (best && !rule_beats(rule, best)))

@@ -1,5 +1,5 @@
 /* The security policy database (RFC 4301, section 4.4.1): tuple-space search. A policy becomes rules, one for each
- * pair of prefixes out of its local and remote selectors; the rules of all pairs of prefix lengths ("tuples") lie in
+ * pair of prefixes that cover its local and remote selectors; the rules of all pairs of prefix lengths ("tuples") lie in
  * one hash table. A lookup asks once for each tuple in use, which is a handful in practice, whatever
  * the number of policies.
  *
@@ -13,8 +13,8 @@
 #include "grace.h"
 #include "grace_table.h"
 
-/* Selectors of one policy that need more pairs of prefixes are refused: E2BIG. */
-#define SPD_RULES_MAX 16384
+/* Prefix lengths 0 to 128. */
+#define SPD_LENS 129
 
 struct sa;
 
@@ -32,12 +32,14 @@ struct sa_group {
 struct policy;
 
 struct rule {
-	struct rcu_node node;
+	struct grace_node node;
 	struct ip_key local, remote; /* prefixes */
 	uint8_t family, local_len, remote_len;
 	uint8_t protocol;            /* 0: any */
 	uint16_t local_first, local_last, remote_first, remote_last;
-	uint32_t narrowness;         /* of protocol and ports: decides between rules of one pair of prefixes */
+	bool exact;                  /* the prefixes are the selectors: addresses need no more comparing */
+	struct ip_key local_range[2], remote_range[2]; /* first and last */
+	uint32_t narrowness;         /* of ranges, protocol and ports: decides between rules of one pair of prefixes */
 	struct policy *policy;
 };
 
@@ -60,7 +62,10 @@ struct policy {
 struct spd_tuple {
 	uint8_t family, local_len, remote_len;
 	uint32_t priority;           /* no rule of the tuple has a smaller one */
-	uint32_t rules;              /* control thread */
+};
+
+struct spd_cell {
+	uint32_t rules, priority;
 };
 
 struct spd_tuples {
@@ -73,6 +78,8 @@ struct spd {
 	struct grace *grace;
 	struct grace_table rules;
 	struct spd_tuples *tuples;   /* atomic */
+	struct spd_cell (*cells)[SPD_LENS][SPD_LENS]; /* control thread: [family][local][remote] */
+	bool cells_changed;          /* tuples must be published anew */
 	struct table *policies;      /* control thread */
 	uint64_t seed[2];
 	uint64_t serial;
@@ -84,7 +91,7 @@ bool spd_init(struct spd *spd, struct grace *grace);
 /* No reader is left. Groups are not touched. */
 void spd_end(struct spd *spd);
 
-/* Control thread. 0 or an errno value. `group` is the caller's to have found, and stays his to release: `*replaced_group`
+/* Control thread. 0 or an errno value (EINVAL: no pair of selectors has a packet in common). `group` is the caller's to have found, and stays his to release: `*replaced_group`
  * is the one of the policy that was replaced, or NULL. */
 int spd_add(struct spd *spd, const struct ipsec_policy *policy, struct sa_group *group,
 	struct sa_group **replaced_group);

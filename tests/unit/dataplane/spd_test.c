@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "prefix_split.h"
+#include "range_cover.h"
 #include "sad.h"
 #include "spd.h"
 
@@ -35,32 +35,41 @@ static struct ip_range range_of(const char *text)
 	return range;
 }
 
-static void ranges_become_prefixes(void **state)
+static void ranges_are_covered(void **state)
 {
-	static const struct { const char *range; unsigned count; } cases[] = {
-		{"10.0.0.0/8", 1}, {"0.0.0.0/0", 1}, {"10.1.2.3", 1}, {"::/0", 1}, {"fd00::/8", 1},
-		{"10.0.0.1-10.0.0.2", 2}, {"10.0.0.1-10.0.0.254", 14}, {"0.0.0.1-255.255.255.254", 62},
-		{"255.255.255.255", 1}, {"128.0.0.0-255.255.255.255", 1},
-		{"::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe", 254}, {"::-::ffff", 1},
+	static const struct { const char *range; unsigned count, len; } cases[] = {
+		{"10.0.0.0/8", 1, 8}, {"0.0.0.0/0", 1, 0}, {"10.1.2.3", 1, 32}, {"::/0", 1, 0}, {"fd00::/8", 1, 8},
+		{"10.0.0.1-10.0.0.2", 2, 32}, {"10.0.0.1-10.0.0.254", 2, 25}, {"0.0.0.1-255.255.255.254", 2, 1},
+		{"9.255.255.255-10.0.0.0", 2, 32}, {"128.0.0.0-255.255.255.255", 1, 1},
+		{"::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe", 2, 1}, {"::-::ffff", 1, 112}, {"::1-::2", 2, 128},
 	};
-	struct prefix out[PREFIX_SPLIT_MAX];
+	struct range_piece out[2];
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct ip_range range = range_of(cases[i].range);
-		assert_int_equal(prefix_split(&range, out), cases[i].count);
+		assert_int_equal(range_cover(&range, out), cases[i].count);
+		assert_int_equal(out[0].len, cases[i].len);
+		assert_int_equal(out[0].exact && cases[i].count == 1, cases[i].count == 1);
 	}
-	/* Random ranges: the prefixes cover each address once, none outside. */
-	for (unsigned n = 0; n < 300; n++) {
-		uint32_t first = 0x0a000000 + random_below(5000), last = first + random_below(5000);
+	struct ip_range turned = {ip_v4(9), ip_v4(8)};
+	assert_int_equal(range_cover(&turned, out), 0);
+	/* Random ranges: each address is in one piece, and under its prefix; no other is. */
+	for (unsigned n = 0; n < 1000; n++) {
+		uint32_t first = 0x0a000000 + random_below(5000), last = first + random_below(n % 2 ? 5000 : 10);
 		struct ip_range range = {ip_v4(first), ip_v4(last)};
-		unsigned count = prefix_split(&range, out);
+		unsigned count = range_cover(&range, out);
 		for (uint32_t a = first - 3; a <= last + 3; a++) {
 			struct ip_address address = ip_v4(a);
 			struct ip_key key = ip_key_of_address(&address);
 			unsigned covered = 0;
 			for (unsigned i = 0; i < count; i++) {
 				struct ip_key masked = ip_key_prefix(&key, out[i].len);
-				covered += ip_key_equal(&masked, &out[i].address);
+				bool under = ip_key_equal(&masked, &out[i].prefix);
+				bool within = ip_key_within(&key, &out[i].first, &out[i].last);
+				assert_true(under || !within);
+				if (out[i].exact)
+					assert_int_equal(under, within);
+				covered += within;
 			}
 			assert_int_equal(covered, a >= first && a <= last);
 		}
@@ -312,13 +321,34 @@ static void impossible_policies_are_refused(void **state)
 	assert_int_equal(spd_add(&w->spd, &p, NULL, &group), EINVAL);
 	p.local_ts_count = 0;
 	assert_int_equal(spd_add(&w->spd, &p, NULL, &group), EINVAL);
-	for (unsigned i = 0; i < 16; i++) {
-		assert_true(traffic_selector_parse("::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe", &lts[i]));
-		rts[i] = lts[i];
-	}
-	p.local_ts_count = p.remote_ts_count = 16;
-	assert_int_equal(spd_add(&w->spd, &p, NULL, &group), E2BIG);
 	assert_int_equal(w->spd.policy_count, 0);
+}
+
+/* Sixteen ranges on each side, none of them a prefix: the dearest policy there can be. */
+static void the_largest_policy_is_taken(void **state)
+{
+	struct world *w = *state;
+	struct traffic_selector lts[16], rts[16];
+	struct sa_group *group;
+	struct ipsec_policy p = {.reqid = 1, .local_ts = lts, .remote_ts = rts, .local_ts_count = 16,
+		.remote_ts_count = 16};
+	for (unsigned i = 0; i < 16; i++) {
+		char text[200];
+		snprintf(text, sizeof(text), "fd01:%x::1-fd01:%x:ffff:ffff:ffff:ffff:ffff:fffe", i, i);
+		assert_true(traffic_selector_parse(text, &lts[i]));
+		snprintf(text, sizeof(text), "fd02:%x::1-fd02:%x:ffff:ffff:ffff:ffff:ffff:fffe", i, i);
+		assert_true(traffic_selector_parse(text, &rts[i]));
+	}
+	assert_int_equal(spd_add(&w->spd, &p, NULL, &group), 0);
+	assert_true(w->spd.rules.count == 1024);
+	struct flow f = flow_of("fd01:f::1", "fd02:3:ffff:ffff:ffff:ffff:ffff:fffe");
+	assert_non_null(spd_lookup(&w->spd, &f, IPSEC_OUTBOUND).policy);
+	f = flow_of("fd01:f::", "fd02:3::1");
+	assert_null(spd_lookup(&w->spd, &f, IPSEC_OUTBOUND).policy);
+	f = flow_of("fd01:f::1", "fd02:3:ffff:ffff:ffff:ffff:ffff:ffff");
+	assert_null(spd_lookup(&w->spd, &f, IPSEC_OUTBOUND).policy);
+	assert_int_equal(spd_delete(&w->spd, &p, &group), 0);
+	assert_int_equal(w->spd.rules.count + w->spd.tuples->count, 0);
 }
 
 static double seconds(void)
@@ -583,10 +613,11 @@ int main(void)
 {
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, world_start, world_end)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ranges_become_prefixes),
+		cmocka_unit_test(ranges_are_covered),
 		IN_WORLD(lookup_follows_the_model),
 		IN_WORLD(specific_and_new_win),
 		IN_WORLD(impossible_policies_are_refused),
+		IN_WORLD(the_largest_policy_is_taken),
 		IN_WORLD(many_policies_cost_no_more_than_few),
 		IN_WORLD(readers_never_miss_what_stays),
 		IN_WORLD(spis_are_places),
