@@ -72,7 +72,7 @@ static void give_spi(int fd, const struct nlmsghdr *request)
 	struct xfrm_userspi_info info;
 	uint32_t count = __atomic_fetch_add(&spis_given, 1, __ATOMIC_RELAXED);
 
-	memcpy(&info, NLMSG_DATA(request), sizeof(info));
+	memcpy(&info, request + 1, sizeof(info));
 	info.info.id.spi =
 		htobe32(info.min + (uint32_t)(count % ((uint64_t)info.max - info.min + 1)));
 	reply(fd, request, XFRM_MSG_NEWSA, &info.info, sizeof(info.info));
@@ -83,7 +83,7 @@ static void show_sa(int fd, const struct nlmsghdr *request)
 	struct xfrm_usersa_id asked;
 	struct xfrm_usersa_info info = {0};
 
-	memcpy(&asked, NLMSG_DATA(request), sizeof(asked));
+	memcpy(&asked, request + 1, sizeof(asked));
 	info.id.daddr = asked.daddr;
 	info.id.spi = asked.spi;
 	info.id.proto = asked.proto;
