@@ -28,12 +28,18 @@ unit() {
 	meson_tests "$build" unit "$unit_cap"
 }
 
+# namespace_tests DIR NAME [pytest arguments]
+namespace_tests() {
+	local dir=$1 name=$2
+	shift 2
+	(cd "$top/tests/namespace" && timeout "$namespace_cap" "$python" -m pytest -v -p no:cacheprovider -ra \
+		--builddir "$dir" --junit-xml "$results/$name.xml" --keep-logs "$results/$name-logs" --durations 10 "$@")
+	echo $? >"$results/$name.status"
+}
+
 namespace() {
 	say "daemons in network namespaces"
-	rm -rf "$results/logs"
-	(cd "$top/tests/namespace" && timeout "$namespace_cap" "$python" -m pytest -v -p no:cacheprovider -ra \
-		--builddir "$build" --junit-xml "$results/namespace.xml" --keep-logs "$results/logs" --durations 15)
-	echo $? >"$results/namespace.status"
+	namespace_tests "$build" namespace
 }
 
 # sanitizer_build NAME SANITIZERS
@@ -42,7 +48,7 @@ sanitizer_build() {
 }
 
 sanitizers() {
-	export ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1
+	export ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1:quarantine_size_mb=64
 	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 	sanitizer_build asan address,undefined
 	say "unit tests under AddressSanitizer and UndefinedBehaviorSanitizer"
@@ -50,6 +56,9 @@ sanitizers() {
 	say "the simulator under the same"
 	timeout "$sanitizer_cap" "$top/build-asan/tests/simulator/simulator" --count 200 | tee "$results/asan-simulator.tap"
 	echo "${PIPESTATUS[0]}" >"$results/asan-simulator.status"
+
+	say "daemons under the same, with bad input"
+	PLUTONIUM_SANITIZED=1 namespace_tests "$top/build-asan" asan-namespace test_whack.py test_strongswan.py test_bad_input.py
 
 	sanitizer_build tsan thread
 	say "threaded unit tests under ThreadSanitizer"

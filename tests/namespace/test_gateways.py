@@ -166,3 +166,20 @@ def test_idle_gateway_costs_next_to_nothing(lab):
     print(f'idle gateways take {spent[0]:.1%} and {spent[1]:.1%} of a core')
     # Polling would be 100 %; the bound leaves room for a busy machine.
     assert max(spent) < 0.3
+
+
+@pytest.mark.parametrize('inner', [4, 6])
+def test_fragments_go_through_the_tunnel(lab, inner):
+    pair = Pair(lab, inner).connect()
+    pair.initiate()
+    for size in 1300, 2800, 8000:
+        # Each direction may lose the one packet that tells its sender the path MTU.
+        assert pair.ping(size=size, count=6, check=False) >= 4, size
+    assert not pair.clear_packets()
+
+
+@pytest.mark.parametrize('esn', ['yes', 'no'])
+def test_extended_sequence_numbers(lab, esn):
+    pair = Pair(lab).connect(f'--esn={esn}')
+    assert rf'.*\{{ESP{"/ESN" if esn == "yes" else ""}=>' in pair.initiate()
+    pair.ping()
