@@ -33,7 +33,7 @@ namespace_tests() {
 	local dir=$1 name=$2
 	shift 2
 	(cd "$top/tests/namespace" && timeout "$namespace_cap" "$python" -m pytest -v -p no:cacheprovider -ra \
-		--builddir "$dir" --junit-xml "$results/$name.xml" --keep-logs "$results/$name-logs" --durations 10 "$@")
+		--builddir="$dir" --junit-xml="$results/$name.xml" --keep-logs="$results/$name-logs" --durations 10 "$@")
 	echo $? >"$results/$name.status"
 }
 
