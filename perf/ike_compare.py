@@ -18,7 +18,7 @@ import pathlib
 import tempfile
 
 from load import LoadFailed, run_load
-from measure import Figure, check, machine, parser, progress, show_json, table
+from measure import Figure, check, hand_in, machine, parser, progress, table
 from network import Network
 from responders import RESPONDERS, SUITES, Unavailable
 
@@ -141,11 +141,10 @@ def main():
     check(options, "src/pluto/pluto", "perf/ike_load", "perf/accept_sas.so")
     about = machine()
     rows = compare(options)
-    if options.json:
-        plain = [{k: v.json() if isinstance(v, Figure) else v for k, v in r.items()} for r in rows]
-        show_json({"benchmark": "ike_compare", "machine": about, "in_flight": options.in_flight, "pace": options.pace,
-                   "rows": plain, "not_compared": NOT_YET})
-    else:
+    plain = [{k: v.json() if isinstance(v, Figure) else v for k, v in r.items()} for r in rows]
+    report = {"benchmark": "ike_compare", "machine": about, "in_flight": options.in_flight, "pace": options.pace,
+              "rows": plain, "not_compared": NOT_YET}
+    if not hand_in(options, report):
         print(f"{about['cores']} cores {about['cpu']}, load before {about['load_before']:.1f}; medians of "
               f"{options.runs} runs (lowest-highest); full tunnels, SAs installed by nobody")
         show(rows)

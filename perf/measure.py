@@ -51,6 +51,7 @@ def parser(text):
     p = argparse.ArgumentParser(description=text.splitlines()[0])
     p.add_argument("--build", type=pathlib.Path, default=TOP / "build", help="where it is built (build/)")
     p.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    p.add_argument("--report", type=pathlib.Path, metavar="FILE", help="the JSON object into a file, besides")
     return p
 
 
@@ -67,5 +68,10 @@ def progress(text):
     print(f"# {text}", file=sys.stderr, flush=True)
 
 
-def show_json(report):
-    print(json.dumps(report, indent=1))
+def hand_in(options, report):
+    """Writes the report where it is wanted. False: a table is wanted too."""
+    if options.report:
+        options.report.write_text(json.dumps(report, indent=1) + "\n")
+    if options.json:
+        print(json.dumps(report, indent=1))
+    return options.json
