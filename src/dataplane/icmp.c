@@ -88,6 +88,14 @@ static void write_message(uint8_t *ip, uint8_t family, unsigned total, unsigned 
 	}
 }
 
+/* The gateway's own kernel would not believe an error that comes from itself: it hears it as from the other end. */
+static struct ip_key answer_source(struct lcore *lc, const struct flow *f, const struct port_source *source)
+{
+	if (fib_is_local(&lc->dp->fib, f->family, &f->src))
+		return f->dst;
+	return f->family == AF_INET ? source->address4 : source->address6;
+}
+
 void icmp_too_big(struct lcore *lc, const struct rte_mbuf *m, unsigned mtu)
 {
 	const struct packet *p = packet_of((struct rte_mbuf *)(uintptr_t)m);
@@ -112,10 +120,11 @@ void icmp_too_big(struct lcore *lc, const struct rte_mbuf *m, unsigned mtu)
 	}
 	unsigned total = header + 8 + quote;
 	memcpy(ip + header + 8, rte_pktmbuf_mtod(m, const uint8_t *), quote);
+	struct ip_key src = answer_source(lc, f, source);
 	if (v4)
-		write_ipv4(ip, &source->address4, &f->src, total);
+		write_ipv4(ip, &src, &f->src, total);
 	else
-		write_ipv6(ip, &source->address6, &f->src, total);
+		write_ipv6(ip, &src, &f->src, total);
 	write_message(ip, f->family, total, mtu);
 	struct packet *a = packet_of(answer);
 	a->port = p->port;
