@@ -15,6 +15,7 @@ one template; nobody installs SAs (see responders.py). A responder is started af
 """
 import contextlib
 import pathlib
+import subprocess
 import tempfile
 
 from load import LoadFailed, run_load
@@ -58,7 +59,7 @@ def one_run(options, name, suite, tunnels):
         try:
             responder.start(suite)
             result = measure(options, responder, suite, tunnels, network)
-        except (Unavailable, LoadFailed) as e:
+        except (Unavailable, LoadFailed, subprocess.SubprocessError) as e:
             return {"skipped": str(e), "version": responder.version}
         if not responder.alive():
             return {"skipped": "it died under the load", "version": responder.version}

@@ -14,6 +14,7 @@ For each N, by a load as fast as it goes:
 """
 import contextlib
 import pathlib
+import subprocess
 import tempfile
 import time
 
@@ -25,6 +26,8 @@ from responders import CLIENTS_INNER, INNER, SUITES, Pluto
 # No more liveness checks than this a second, all tunnels together.
 CHECKS_PER_SECOND = 4000
 DPD_MIN_S = 20
+# addconn takes files of up to 64 MiB.
+FILE_CONNECTIONS = 200000
 REPORTS = ("status", "trafficstatus", "globalstatus")
 
 
@@ -79,8 +82,8 @@ def held(options, tunnels, network, scratch, stack):
     return result
 
 
-def static_connections(count):
-    """N connections as a carrier writes them: each peer by its address and identity."""
+def static_connections(numbers):
+    """Connections as a carrier writes them: each peer by its address and identity."""
     first = int(CLIENTS_INNER.split(".", maxsplit=1)[0]) << 24 | 128 << 16
     peers = int(SOURCES.split(".", maxsplit=1)[0]) << 24 | 64 << 16
 
@@ -98,18 +101,21 @@ def static_connections(count):
 \tike={suite.ike}
 \tesp={suite.esp}
 \tauto=add
-""" for i in range(count))
+""" for i in numbers)
 
 
 def load_connections(options, count, network, scratch, stack):
     pluto = Pluto(network, scratch / "loader", options.build, count)
     stack.callback(pluto.stop)
     pluto.start(SUITES["x25519"])
-    path = scratch / "many.conf"
-    path.write_text(static_connections(count))
+    files = []
+    for first in range(0, count, FILE_CONNECTIONS):
+        files.append(scratch / f"many-{first}.conf")
+        files[-1].write_text(static_connections(range(first, min(first + FILE_CONNECTIONS, count))))
     time.sleep(0.2)
     cpu, memory, started = pluto.cpu_s(), pluto.resident(), time.monotonic()
-    pluto.tool("addconn", "--config", path, "--autoall", timeout=900)
+    for file in files:
+        pluto.tool("addconn", "--config", file, "--autoall", timeout=900)
     seconds = time.monotonic() - started
     loaded = int(statistics_of(pluto)["plutonium.connections"]) - 1  # the template was there
     return {"connections": count, "loaded": loaded, "seconds": seconds, "per_second": count / seconds,
@@ -126,8 +132,8 @@ def scale(options):
                 with contextlib.ExitStack() as stack:
                     try:
                         row[part] = work(options, tunnels, network, pathlib.Path(scratch), stack)
-                    except LoadFailed as e:
-                        row[part] = {"skipped": str(e)}
+                    except (LoadFailed, subprocess.SubprocessError) as e:
+                        row[part] = {"skipped": f"{e} {getattr(e, 'stdout', '') or ''}"[:600]}
         rows.append(row)
     return rows
 
@@ -136,8 +142,8 @@ def show(rows):
     lines = []
     for row in rows:
         t, c = row["tunnel"], row["load"]
-        if "skipped" in t:
-            print(f"{row['tunnels']}: {t['skipped']}")
+        if "skipped" in t or "skipped" in c:
+            print(f"{row['tunnels']}: not measured: {t.get('skipped') or c.get('skipped')}")
             continue
         per_check = t["idle"]["cpu_us_per_check"]
         lines.append([f"{row['tunnels']:,}", f"{t['established']:,}", f"{t['per_second']:,.0f}", f"{t['cpu_ms']:.3f}",

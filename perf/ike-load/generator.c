@@ -227,12 +227,11 @@ static void begin_tunnels(struct generator *g)
 
 static void give_up(struct generator *g)
 {
-	unsigned missing = g->count - g->finished;
-
-	if (!missing)
+	if (g->finished == g->count)
 		return;
-	causes_count(&g->causes, "not finished when --timeout was over", missing);
+	causes_count(&g->causes, "not finished when --timeout was over", g->count - g->finished);
 	g->begun = g->finished = g->count;
+	g->given_up = true;
 }
 
 static bool setup_done(struct generator *g)

@@ -52,6 +52,7 @@ struct generator {
 
 	struct tunnel *tunnels; /* the clients [first, first + count) */
 	unsigned first, count, begun, finished, in_flight;
+	bool given_up; /* who is released from now on has been counted */
 	uint64_t start_ns, end_ns;  /* of the set-up */
 	uint64_t child_established; /* as last seen in the counters */
 	size_t child_counter;

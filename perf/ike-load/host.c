@@ -191,6 +191,8 @@ static void host_release_watcher(struct ike_host *host, ike_watcher watcher)
 	struct tunnel *t = &g->tunnels[watcher - 1];
 	uint64_t now = clock_ns(), second;
 
+	if (g->given_up)
+		return;
 	g->finished++;
 	g->in_flight--;
 	if (established == g->child_established) {
