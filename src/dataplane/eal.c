@@ -117,7 +117,9 @@ bool eal_start(unsigned memory_mb, const char *file_prefix, char *error, size_t 
 	snprintf(memory, sizeof(memory), "%u", memory_mb);
 	static char name[] = "pluto", no_pci[] = "--no-pci", in_memory[] = "--in-memory",
 		no_files[] = "--no-shconf", no_huge[] = "--no-huge", no_telemetry[] = "--no-telemetry", lcores[] = "--lcores",
-		m[] = "-m", level[] = "--log-level=warning", iova[] = "--iova-mode=va";
+		m[] = "-m", level[] = "--log-level=warning",
+		quiet[] = "--log-level=lib.eal:error", /* which sizes of hugepages there are not */
+		iova[] = "--iova-mode=va";
 	args[count++] = name;
 	args[count++] = no_pci;
 	args[count++] = no_telemetry;
@@ -126,6 +128,7 @@ bool eal_start(unsigned memory_mb, const char *file_prefix, char *error, size_t 
 	args[count++] = m;
 	args[count++] = memory;
 	args[count++] = level;
+	args[count++] = quiet;
 	args[count++] = iova;
 	if (file_prefix) {
 		snprintf(prefix, sizeof(prefix), "--file-prefix=%s", file_prefix);

@@ -36,11 +36,6 @@ static bool check_hop(struct lcore *lc, struct sa *sa)
 	return true;
 }
 
-static unsigned path_mtu(const struct sa *sa)
-{
-	return sa->path_mtu && sa->path_mtu < sa->hop.mtu ? sa->path_mtu : sa->hop.mtu;
-}
-
 /* ---- sizes ---- */
 
 /* What ESP carries of the packet: all of it, or what lies behind the IP header. */
@@ -71,7 +66,7 @@ static unsigned outer_len(const struct sa *sa, const struct sa_path *path, const
 static unsigned inner_mtu(const struct sa *sa, const struct sa_path *path, const struct flow *f)
 {
 	unsigned align = sa->esp.transform.align;
-	unsigned room = path_mtu(sa), around = headers_len(sa, path, f) + esp_overhead(&sa->esp.transform);
+	unsigned room = sa->hop.mtu, around = headers_len(sa, path, f) + esp_overhead(&sa->esp.transform);
 	if (room <= around + align)
 		return 0;
 	room = (room - around) / align * align - ESP_TRAILER_LEN;
@@ -141,7 +136,7 @@ void esp_out_add(struct lcore *lc, struct rte_mbuf *m, struct policy *policy)
 		return;
 	}
 	const struct sa_path *path = sa_path_of(sa);
-	if (outer_len(sa, path, &p->flow) > path_mtu(sa)) {
+	if (outer_len(sa, path, &p->flow) > sa->hop.mtu) {
 		too_big(lc, m, sa, inner_mtu(sa, path, &p->flow));
 		return;
 	}

@@ -70,7 +70,6 @@ struct sa {
 	struct sa_counters counters;
 	bool soft_told, stopped;          /* `stopped`: hard limit or end of the sequence numbers */
 	struct sa_hop hop;
-	uint16_t path_mtu;                /* learned; 0: only the port's counts */
 	struct ip_endpoint moved_to;      /* what was reported last */
 	uint64_t moved_ms;
 

@@ -4,7 +4,15 @@
  * neighbours and routes are the twin's and are learned by netlink; IKE, ARP, ICMP and everything that is
  * neither ESP for us nor protected traffic goes through it. One lcore thread or several run the
  * packets; SA and policy requests come in through dataplane_submit and are answered through the
- * callback, both on the caller's terms below. */
+ * callback, both on the caller's terms below.
+ *
+ * A twin is made, brought up and given the port's MAC address and MTU at the start (one that exists as a TAP device is
+ * taken as it is, and stays); addresses and routes are the operator's. The device below must have none of its
+ * own. What no policy protects is forwarded by the kernel, if it may (net.ipv4.ip_forward).
+ *
+ * Not done: ESP packets that arrive in IP fragments are dropped and counted (tunnels cut packets before they protect
+ * them, so that ours never are); transport mode carries whole datagrams only; ICMP errors about ESP packets on
+ * their way do not lower a tunnel's MTU, which is that of its port. */
 #ifndef DATAPLANE_DATAPLANE_H
 #define DATAPLANE_DATAPLANE_H
 
