@@ -45,17 +45,12 @@ def timed_reports(pluto):
     return result
 
 
-def statistics_of(pluto):
-    lines = pluto.tool("whack", "--globalstatus").splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line)
-
-
 def idle(pluto, period):
     """CPU over one period: each peer's liveness is checked once, spread as the set-up was."""
-    checks, cpu, started = int(statistics_of(pluto)["total.ike.dpd.sent"]), pluto.cpu_s(), time.monotonic()
+    checks, cpu, started = int(pluto.statistics()["total.ike.dpd.sent"]), pluto.cpu_s(), time.monotonic()
     time.sleep(period + 1)
     cpu, seconds = pluto.cpu_s() - cpu, time.monotonic() - started
-    checks = int(statistics_of(pluto)["total.ike.dpd.sent"]) - checks
+    checks = int(pluto.statistics()["total.ike.dpd.sent"]) - checks
     return {"dpd_s": period, "core_percent": cpu / seconds * 100, "checks": checks,
             "cpu_us_per_check": cpu * 1e6 / checks if checks else None}
 
@@ -78,7 +73,7 @@ def held(options, tunnels, network, scratch, stack):
               "cpu_ms": (pluto.cpu_s() - cpu) * 1000 / up, "bytes": (pluto.resident() - memory) / up,
               "latency_ms": setup["latency_ms"], "over_time": setup["over_time"], "reports": timed_reports(pluto)}
     result["idle"] = idle(pluto, period)
-    result["left_after_idle"] = int(statistics_of(pluto)["current.states.ipsec"])
+    result["left_after_idle"] = int(pluto.statistics()["current.states.ipsec"])
     return result
 
 
@@ -117,7 +112,7 @@ def load_connections(options, count, network, scratch, stack):
     for file in files:
         pluto.tool("addconn", "--config", file, "--autoall", timeout=900)
     seconds = time.monotonic() - started
-    loaded = int(statistics_of(pluto)["plutonium.connections"]) - 1  # the template was there
+    loaded = int(pluto.statistics()["plutonium.connections"]) - 1  # the template was there
     return {"connections": count, "loaded": loaded, "seconds": seconds, "per_second": count / seconds,
             "cpu_us": (pluto.cpu_s() - cpu) * 1e6 / count, "bytes": (pluto.resident() - memory) / count}
 

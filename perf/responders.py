@@ -38,18 +38,19 @@ class Responder:
 
     def __init__(self, network, directory, build, tunnels):
         self.network, self.directory, self.build, self.tunnels = network, directory, build, tunnels
+        self.namespace = network.responder
         self.process = None
         directory.mkdir(parents=True)
 
     def command(self, *arguments, environment=None, check=True, timeout=120):
-        return subprocess.run(["ip", "netns", "exec", self.network.responder, *map(str, arguments)], check=check,
+        return subprocess.run(["ip", "netns", "exec", self.namespace, *map(str, arguments)], check=check,
                               env=environment, timeout=timeout, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
 
     def launch(self, *arguments, environment=None, ready):
         # `ip netns exec` replaces itself by the daemon: the process is the daemon's own.
         with open(self.directory / "output", "wb") as output:
-            self.process = subprocess.Popen(["ip", "netns", "exec", self.network.responder, *map(str, arguments)],
+            self.process = subprocess.Popen(["ip", "netns", "exec", self.namespace, *map(str, arguments)],
                                             env=environment, stdout=output, stderr=output)
         deadline = time.monotonic() + START_PATIENCE_S
         while not ready.exists():
@@ -86,17 +87,27 @@ class Pluto(Responder):
     def __init__(self, network, directory, build, tunnels, shards=1, nhelpers=0, dpd_s=0):
         super().__init__(network, directory, build, tunnels)
         self.shards, self.nhelpers, self.dpd_s = shards, nhelpers, dpd_s
+        self.load_seconds = None  # what loading its connections took
         self.version = subprocess.run([build / "src/pluto/pluto", "--version"], text=True, check=True,
                                       stdout=subprocess.PIPE).stdout.split()[-1]
 
     def start(self, suite):
+        self.start_with(libreswan_style_conn(suite, self.dpd_s))
+
+    def start_with(self, config):
         (self.directory / "ipsec.secrets").write_text(f': PSK "{SECRET}"\n')
-        (self.directory / "ipsec.conf").write_text(libreswan_style_conn(suite, self.dpd_s))
+        (self.directory / "ipsec.conf").write_text(config)
         self.launch(self.build / "src/pluto/pluto", "--nofork", "--use-none", "--rundir", self.directory,
                     "--secretsfile", self.directory / "ipsec.secrets", "--logfile", self.directory / "log",
                     "--shards", self.shards, "--nhelpers", self.nhelpers, ready=self.directory / "pluto.ctl")
+        started = time.monotonic()
         self.tool("addconn", "--config", self.directory / "ipsec.conf", "--autoall")
+        self.load_seconds = time.monotonic() - started
         self.tool("whack", "--listen")
+
+    def statistics(self):
+        lines = self.tool("whack", "--globalstatus").splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
 
     def tool(self, name, *arguments, timeout=300):
         return self.command(self.build / "whack" / name, *arguments, "--ctlsocket", self.directory / "pluto.ctl",

@@ -1,136 +1,47 @@
 #!/usr/bin/python3
-"""What a tunnel costs: two plutos in two network namespaces, N tunnels between them.
+"""What a tunnel costs between two plutos: N tunnels, one as the initiator with N connections, the other with a template.
 
-One is the initiator with N connections, the other a responder with one template. Neither installs
-SAs (--use-none): what is measured is IKE. Prints CPU time per tunnel of each side (from the
-process clocks), tunnels per second with both sides on this machine, and resident bytes per tunnel.
+Neither installs SAs (--use-none): what is measured is IKE. CPU of each side, tunnels a second with both on
+this machine, resident bytes, and how the tunnels spread over the shards.
 
-    perf/tunnels.py [--tunnels 10000] [--shards 1] [--ike PROPOSAL] [--build build] [--json]
+    perf/tunnels.py [--tunnels 10000] [--shards 1] [--suite x25519] [--json]
 """
-import argparse
-import json
-import os
+import contextlib
 import pathlib
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 
-TICKS = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
-# How many negotiations are under way at once: more only fills the default socket buffers.
-WAVE = 200
+from measure import check, hand_in, parser
+from network import CLIENT_SIDE, RESPONDER, Network
+from responders import INNER, SUITES, Pluto
+
+# How many negotiations are under way at once. 200 overflow the default socket buffers, and then it is the retransmission
+# timer that is measured.
+WAVE = 100
 
 
-def run(*command):
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+class Initiator(Pluto):
+    def __init__(self, network, *arguments, **options):
+        super().__init__(network, *arguments, **options)
+        self.namespace = network.clients
 
 
-class Network:
-    """Two namespaces and a veth between them."""
-
-    def __init__(self):
-        self.names = [f"perf-{side}-{os.getpid()}" for side in ("i", "r")]
-
-    def __enter__(self):
-        i, r = self.names
-        for name in self.names:
-            run("ip", "netns", "add", name)
-            run("ip", "-n", name, "link", "set", "lo", "up")
-        run("ip", "link", "add", "veth0", "netns", i, "type", "veth", "peer", "name", "veth0", "netns", r)
-        for name, address in zip(self.names, ("192.0.2.1/24", "192.0.2.2/24")):
-            run("ip", "-n", name, "addr", "add", address, "dev", "veth0")
-            run("ip", "-n", name, "link", "set", "veth0", "up")
-        return self
-
-    def __exit__(self, *_):
-        for name in self.names:
-            subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
-
-
-class Pluto:
-    """A daemon in a namespace, with its run directory."""
-
-    def __init__(self, build, namespace, directory, shards, nhelpers, config):
-        self.build, self.namespace, self.directory = build, namespace, directory
-        directory.mkdir()
-        (directory / "ipsec.secrets").write_text(': PSK "one key for all of this measurement"\n')
-        (directory / "ipsec.conf").write_text(config)
-        self.process = subprocess.Popen(
-            ["ip", "netns", "exec", namespace, build / "src/pluto/pluto", "--nofork", "--use-none",
-             "--rundir", directory, "--secretsfile", directory / "ipsec.secrets",
-             "--logfile", directory / "log", "--shards", str(shards), "--nhelpers", str(nhelpers)])
-        deadline = time.monotonic() + 10
-        while not (directory / "pluto.ctl").exists():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                sys.exit(f"pluto did not start; see {directory}/log")
-            time.sleep(0.05)
-
-    def tool(self, name, *arguments, check=True):
-        return subprocess.run(
-            ["ip", "netns", "exec", self.namespace, self.build / "whack" / name, *arguments,
-             "--ctlsocket", self.directory / "pluto.ctl"],
-            check=check, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True).stdout
-
-    def load(self):
-        self.tool("addconn", "--config", self.directory / "ipsec.conf", "--autoall")
-
-    def listen(self):
-        self.tool("whack", "--listen")
-
-    def statistics(self):
-        lines = self.tool("whack", "--globalstatus").splitlines()
-        return dict(line.split("=", 1) for line in lines if "=" in line)
-
-    def cpu_s(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def resident(self):
-        return int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * PAGE
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-
-def responder_config(options):
-    return f"""conn template
-\tleft=192.0.2.2
-\tleftid=@responder
-\tleftsubnet=10.0.0.0/16
-\tright=%any
-\trightid=%any
-\trightsubnet=10.128.0.0/9
-\tnarrowing=yes
-\tauthby=secret
-\tike={options.ike}
-\tesp={options.esp}
-\tauto=add
-"""
-
-
-def initiator_config(options):
-    conns = []
-    for n in range(options.tunnels):
-        address = f"10.{128 + (n >> 16)}.{n >> 8 & 255}.{n & 255}"
-        conns.append(f"""conn t{n}
+def initiator_config(suite, tunnels):
+    return "".join(f"""conn t{n}
 \tconnalias=wave{n // WAVE}
-\tleft=192.0.2.1
+\tleft={CLIENT_SIDE}
 \tleftid=@client{n}
-\tleftsubnet={address}/32
-\tright=192.0.2.2
+\tleftsubnet=10.{128 + (n >> 16)}.{n >> 8 & 255}.{n & 255}/32
+\tright={RESPONDER}
 \trightid=@responder
-\trightsubnet=10.0.0.0/16
+\trightsubnet={INNER}
 \tauthby=secret
-\tike={options.ike}
-\tesp={options.esp}
+\tike={suite.ike}
+\tesp={suite.esp}
 \tauto=add
-""")
-    return "".join(conns)
+""" for n in range(tunnels))
 
 
 def keep_logs(scratch, target):
@@ -140,32 +51,27 @@ def keep_logs(scratch, target):
 
 
 def measure(options):
-    with Network() as network, tempfile.TemporaryDirectory() as scratch:
-        scratch = pathlib.Path(scratch)
-        initiator = Pluto(options.build, network.names[0], scratch / "i", options.shards,
-                          options.nhelpers, initiator_config(options))
-        responder = Pluto(options.build, network.names[1], scratch / "r", options.shards,
-                          options.nhelpers, responder_config(options))
-        try:
-            loaded = time.monotonic()
-            initiator.load()
-            loaded = time.monotonic() - loaded
-            responder.load()
-            initiator.listen()
-            responder.listen()
-            before = [(p.cpu_s(), p.resident()) for p in (initiator, responder)]
-            started = time.monotonic()
-            for wave in range((options.tunnels + WAVE - 1) // WAVE):
-                initiator.tool("whack", "--initiate", "--name", f"wave{wave}")
-            elapsed = time.monotonic() - started
-            after = [(p.cpu_s(), p.resident()) for p in (initiator, responder)]
-            statistics = responder.statistics()
-            up = int(statistics["current.states.ipsec"])
-        finally:
-            if options.keep_logs:
-                keep_logs(scratch, options.keep_logs)
-            initiator.stop()
-            responder.stop()
+    suite = SUITES[options.suite]
+    with contextlib.ExitStack() as stack:
+        network = stack.enter_context(Network())
+        scratch = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        if options.keep_logs:
+            stack.callback(keep_logs, scratch, options.keep_logs)
+        sides = {"initiator": Initiator, "responder": Pluto}
+        for name, kind in sides.items():
+            sides[name] = kind(network, scratch / name, options.build, options.tunnels, options.shards, options.nhelpers)
+            stack.callback(sides[name].stop)
+        sides["initiator"].start_with(initiator_config(suite, options.tunnels))
+        sides["responder"].start(suite)
+        before = {name: (p.cpu_s(), p.resident()) for name, p in sides.items()}
+        started = time.monotonic()
+        for wave in range((options.tunnels + WAVE - 1) // WAVE):
+            sides["initiator"].tool("whack", "--initiate", "--name", f"wave{wave}")
+        elapsed = time.monotonic() - started
+        after = {name: (p.cpu_s(), p.resident()) for name, p in sides.items()}
+        statistics = sides["responder"].statistics()
+        loaded = sides["initiator"].load_seconds
+    up = int(statistics["current.states.ipsec"])
     result = {
         "tunnels": options.tunnels,
         "established": up,
@@ -176,28 +82,23 @@ def measure(options):
         "per_shard": [int(v) for k, v in statistics.items()
                       if k.startswith("plutonium.shard.") and k.endswith(".ike_sas")],
     }
-    for side, b, a in zip(("initiator", "responder"), before, after):
-        result[f"{side}_cpu_ms_per_tunnel"] = (a[0] - b[0]) * 1000 / max(up, 1)
-        result[f"{side}_bytes_per_tunnel"] = (a[1] - b[1]) / max(up, 1)
+    for name in sides:
+        result[f"{name}_cpu_ms_per_tunnel"] = (after[name][0] - before[name][0]) * 1000 / max(up, 1)
+        result[f"{name}_bytes_per_tunnel"] = (after[name][1] - before[name][1]) / max(up, 1)
     return result
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tunnels", type=int, default=10000)
-    parser.add_argument("--shards", type=int, default=1)
-    parser.add_argument("--nhelpers", type=int, default=0)
-    parser.add_argument("--ike", default="aes_gcm128-sha2_256;dh31")
-    parser.add_argument("--esp", default="aes_gcm128")
-    parser.add_argument("--build", type=pathlib.Path,
-                        default=pathlib.Path(__file__).resolve().parent.parent / "build")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--keep-logs", type=pathlib.Path)
-    options = parser.parse_args()
+    p = parser(__doc__)
+    p.add_argument("--tunnels", type=int, default=10000)
+    p.add_argument("--shards", type=int, default=1)
+    p.add_argument("--nhelpers", type=int, default=0)
+    p.add_argument("--suite", choices=SUITES, default="x25519")
+    p.add_argument("--keep-logs", type=pathlib.Path)
+    options = p.parse_args()
+    check(options, "src/pluto/pluto", "whack/whack", "whack/addconn")
     result = measure(options)
-    if options.json:
-        print(json.dumps(result, indent=1))
-    else:
+    if not hand_in(options, result):
         for key, value in result.items():
             print(f"{key:32} {value:.3f}" if isinstance(value, float) else f"{key:32} {value}")
     sys.exit(0 if result["established"] == options.tunnels else 1)
