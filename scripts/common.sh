@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by ./quickstart: messages, packages, the build.
 
 say() {
@@ -6,6 +7,12 @@ say() {
 
 die() {
 	printf 'quickstart: %s\n' "$*" >&2
+	exit 1
+}
+
+# The last line of a test run that could not begin.
+no_tests() {
+	echo "0 passed, 1 failed, 0 skipped"
 	exit 1
 }
 
@@ -39,9 +46,19 @@ install_packages() {
 	say "installing: $missing"
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get -q update || die "apt-get update failed"
-	# Services that come with a package stay off: tests start what they need in their namespaces.
+	keep_services_off
 	# shellcheck disable=SC2086
-	RUNLEVEL=1 apt-get -q -y --no-install-recommends install $missing || die "apt-get install failed"
+	apt-get -q -y --no-install-recommends install $missing || die "apt-get install failed"
+	[ -z "$policy" ] || rm -f "$policy"
+}
+
+# Tests start what they need in namespaces of their own: no IKE daemon is to begin to serve this machine by itself.
+policy=
+keep_services_off() {
+	[ ! -e /usr/sbin/policy-rc.d ] || return 0
+	policy=/usr/sbin/policy-rc.d
+	trap 'rm -f "$policy"' EXIT
+	printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
 }
 
 # build DIR [meson options]: configures once, then compiles what changed
