@@ -133,7 +133,7 @@ static void operations(void **state)
 	element a, b, out;
 
 	(void)state;
-	if (!x25519_has_lanes())
+	if (!cpu_has_lanes())
 		skip();
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		enum field_operation operation = (enum field_operation)(round % FIELD_INVERT);
@@ -158,7 +158,7 @@ static void extremes(void **state)
 	element a, b, out;
 
 	(void)state;
-	if (!x25519_has_lanes())
+	if (!cpu_has_lanes())
 		skip();
 	for (unsigned ends = 0; ends < 4; ends++) {
 		for (int i = 0; i < FIELD_LIMBS * FIELD_LANES; i++) {
@@ -198,7 +198,7 @@ static void packing(void **state)
 	element a;
 
 	(void)state;
-	if (!x25519_has_lanes())
+	if (!cpu_has_lanes())
 		skip();
 	for (unsigned round = 0; round < ROUNDS / 4; round++) {
 		random_element(a);
@@ -224,7 +224,7 @@ static void unpacking(void **state)
 	element out;
 
 	(void)state;
-	if (!x25519_has_lanes())
+	if (!cpu_has_lanes())
 		skip();
 	for (unsigned round = 0; round < 1000; round++) {
 		for (int i = 0; i < FIELD_WORDS * FIELD_LANES; i++)

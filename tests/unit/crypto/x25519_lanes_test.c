@@ -17,7 +17,7 @@ static bool long_tests(void)
 
 static void need_lanes(void)
 {
-	if (!x25519_has_lanes()) {
+	if (!cpu_has_lanes()) {
 		print_message("this CPU has no AVX-512 IFMA\n");
 		skip();
 	}

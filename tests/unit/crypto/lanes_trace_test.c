@@ -1,7 +1,7 @@
-/* X25519 in lanes takes the same way for all secrets: each run is stepped through, one instruction
- * after the other, and the instructions' addresses and the registers that make up the addresses of
- * their memory accesses are compared. (valgrind, which poisoned secrets would need, knows no
- * AVX-512.) Instructions whose time depends on their operands must not be met at all. */
+/* Key exchange in lanes takes the same way for all secrets: each run is stepped through, one
+ * instruction after the other, and the instructions' addresses and the registers that make up the
+ * addresses of their memory accesses are compared. (valgrind, which poisoned secrets would need,
+ * knows no AVX-512.) Instructions whose time depends on their operands must not be met at all. */
 #include "job_test.h"
 
 #include <stdio.h>
@@ -14,6 +14,7 @@
 
 #include <openssl/rand.h>
 
+#include "ecp_ifma.h"
 #include "x25519_ifma.h"
 
 extern const char __executable_start[];
@@ -84,7 +85,7 @@ static int read_program(void **state)
 	size_t lines = 0;
 
 	(void)state;
-	if (!x25519_has_lanes())
+	if (!cpu_has_lanes())
 		return 0;
 	program_size = 64 << 20;
 	program = calloc(program_size, sizeof(*program));
@@ -209,7 +210,7 @@ static void need_tracing(void)
 {
 	bool known = false;
 
-	if (!x25519_has_lanes())
+	if (!cpu_has_lanes())
 		skip();
 	for (size_t i = 0; i < program_size && !known; i++)
 		known = program[i].known;
@@ -258,9 +259,9 @@ static void tracer_sees_leaks(void **state)
 	assert_false(same_way(index_by_a_byte, first, second));
 }
 
-/* ---- X25519 ----------------------------------------------------------------- */
+/* ---- key exchange ----------------------------------------------------------------- */
 
-static uint8_t results[X25519_LANES][32];
+static uint8_t results[X25519_LANES][2 * ECP_LEN_MAX];
 
 static void lanes_of(const uint8_t *secrets, struct x25519_lane lane[X25519_LANES])
 {
@@ -285,6 +286,47 @@ static void base(const uint8_t *secrets)
 	x25519_ifma_multiply_base(lane, X25519_LANES);
 }
 
+/* Scalars of P-384's length may be past P-256's order: what they are does not matter here. */
+static void ecp_lanes_of(
+	const struct ecp_ifma *curve, const uint8_t *secrets, struct ecp_lane lane[ECP_LANES])
+{
+	for (size_t i = 0; i < ECP_LANES; i++)
+		lane[i] = (struct ecp_lane){secrets + i * curve->len, curve->generator, results[i],
+			results[i] + curve->len};
+}
+
+static void ecp_256(const uint8_t *secrets)
+{
+	struct ecp_lane lane[ECP_LANES];
+
+	ecp_lanes_of(&ecp_ifma_256, secrets, lane);
+	ecp_ifma_256.multiply(lane, ECP_LANES);
+}
+
+static void ecp_256_base(const uint8_t *secrets)
+{
+	struct ecp_lane lane[ECP_LANES];
+
+	ecp_lanes_of(&ecp_ifma_256, secrets, lane);
+	ecp_ifma_256.multiply_base(lane, ECP_LANES);
+}
+
+static void ecp_384(const uint8_t *secrets)
+{
+	struct ecp_lane lane[ECP_LANES];
+
+	ecp_lanes_of(&ecp_ifma_384, secrets, lane);
+	ecp_ifma_384.multiply(lane, ECP_LANES);
+}
+
+static void ecp_384_base(const uint8_t *secrets)
+{
+	struct ecp_lane lane[ECP_LANES];
+
+	ecp_lanes_of(&ecp_ifma_384, secrets, lane);
+	ecp_ifma_384.multiply_base(lane, ECP_LANES);
+}
+
 static void expect_same_way(work *run)
 {
 	uint8_t first[SECRETS], second[SECRETS];
@@ -302,25 +344,41 @@ static void expect_same_way(work *run)
 	assert_true(same_way(run, first, second));
 }
 
-static void shared_secrets(void **state)
+static void x25519_shared_secrets(void **state)
 {
 	(void)state;
 	expect_same_way(ladder);
 }
 
-static void key_pairs(void **state)
+static void x25519_key_pairs(void **state)
 {
 	(void)state;
 	expect_same_way(base);
+}
+
+static void ecp_shared_secrets(void **state)
+{
+	(void)state;
+	expect_same_way(ecp_256);
+	expect_same_way(ecp_384);
+}
+
+static void ecp_key_pairs(void **state)
+{
+	(void)state;
+	expect_same_way(ecp_256_base);
+	expect_same_way(ecp_384_base);
 }
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tracer_sees_leaks),
-		cmocka_unit_test(shared_secrets),
-		cmocka_unit_test(key_pairs),
+		cmocka_unit_test(x25519_shared_secrets),
+		cmocka_unit_test(x25519_key_pairs),
+		cmocka_unit_test(ecp_shared_secrets),
+		cmocka_unit_test(ecp_key_pairs),
 	};
 
-	return cmocka_run_group_tests_name("x25519 trace", tests, read_program, forget_program);
+	return cmocka_run_group_tests_name("lanes trace", tests, read_program, forget_program);
 }
