@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import platform
+import signal
 import statistics
 import sys
 
@@ -56,6 +57,8 @@ def parser(text):
 
 
 def check(options, *programs):
+    # So that what the run has made goes, as on ^C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if os.geteuid() != 0:
         sys.exit("must run as root: it makes network namespaces")
     options.build = options.build.resolve()
