@@ -222,18 +222,30 @@ static void add_lanes(struct bench_list *list)
 {
 	static const struct {
 		const char *name;
+		uint16_t group;
 		enum crypto_job_kind kind;
-	} kinds[] = {{"X25519 generate", CRYPTO_KE_GENERATE}, {"X25519 derive", CRYPTO_KE_DERIVE},
-		{"X25519 both", CRYPTO_KE_BOTH}};
-	static const unsigned batches[] = {1, 2, 3, 4, 6, 8, 12, 16};
-	static struct job_argument arguments[2][3];
+	} kinds[] = {
+		{"X25519 generate", KE_CURVE25519, CRYPTO_KE_GENERATE},
+		{"X25519 derive", KE_CURVE25519, CRYPTO_KE_DERIVE},
+		{"X25519 both", KE_CURVE25519, CRYPTO_KE_BOTH},
+		{"P-256 generate", KE_ECP_256, CRYPTO_KE_GENERATE},
+		{"P-256 derive", KE_ECP_256, CRYPTO_KE_DERIVE},
+		{"P-256 both", KE_ECP_256, CRYPTO_KE_BOTH},
+		{"P-384 generate", KE_ECP_384, CRYPTO_KE_GENERATE},
+		{"P-384 derive", KE_ECP_384, CRYPTO_KE_DERIVE},
+		{"P-384 both", KE_ECP_384, CRYPTO_KE_BOTH},
+	};
+	enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+	static const unsigned batches[] = {1, 2, 4, 8, 16};
+	static struct job_argument arguments[2][KINDS];
 
-	for (unsigned k = 0; k < 3; k++) {
+	for (unsigned k = 0; k < KINDS; k++) {
+		struct bench b;
+
 		for (unsigned steps = 0; steps < 2; steps++)
 			arguments[steps][k] =
-				(struct job_argument){KE_CURVE25519, kinds[k].kind, steps == 1};
-		struct bench b = job_bench(kinds[k].name, &arguments[1][k]);
-
+				(struct job_argument){kinds[k].group, kinds[k].kind, steps == 1};
+		b = job_bench(kinds[k].name, &arguments[1][k]);
 		bench_add(list, &b);
 		b = job_bench(kinds[k].name, &arguments[0][k]);
 		for (unsigned i = 0; i < sizeof(batches) / sizeof(batches[0]); i++) {

@@ -136,4 +136,5 @@ const struct ke_method ecp_method = {
 	.import_private = ecp_import_private,
 	.agree = ecp_agree,
 	.forget = ecp_forget,
+	.run_lanes = ecp_run_lanes,
 };

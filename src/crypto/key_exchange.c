@@ -30,6 +30,17 @@ const struct key_exchange *key_exchange_by_id(uint16_t id)
 	return NULL;
 }
 
+bool cpu_has_lanes(void)
+{
+#ifdef __x86_64__
+	/* Says no, too, where the system does not save the registers of AVX-512. */
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+	       __builtin_cpu_supports("avx512ifma");
+#else
+	return false;
+#endif
+}
+
 static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
 static pthread_key_t scratch_key;
 static bool scratch_key_made;

@@ -60,10 +60,11 @@ struct key_exchange {
 	uint16_t public_len, shared_len, private_len;
 };
 
-/* x25519_lanes.c; false and 0 where the CPU or the system has no lanes. */
-bool x25519_has_lanes(void);
+/* Whether the CPU and the system have AVX-512 IFMA; the run_lanes below return 0 where not. */
+bool cpu_has_lanes(void);
 size_t x25519_run_lanes(
 	const struct key_exchange *ke, struct crypto_job *const *jobs, size_t count);
+size_t ecp_run_lanes(const struct key_exchange *ke, struct crypto_job *const *jobs, size_t count);
 
 extern const struct ke_method modp_method, ecp_method, x25519_method;
 

@@ -7,13 +7,12 @@
 
 #include <pthread.h>
 
-#include "base/secret.h"
 #include "field25519_ifma.h"
+#define IFMA_STACK_USED 16384
+#include "wipe_ifma.h"
 
 enum {
 	WORDS = 4, /* of a scalar or a coordinate */
-	/* The stack below the caller that the functions of this file may have used. */
-	STACK_USED = 16384,
 };
 
 struct lane_words {
@@ -56,36 +55,6 @@ static void give_results(const struct fe *result, const struct x25519_lane *lane
 			memcpy(lanes[lane].result + 8 * i, &packed.word[i][lane], 8);
 	}
 	secret_wipe(&packed, sizeof(packed));
-}
-
-/* What the compiler spilled, and what the registers still hold. */
-static __attribute__((noinline)) void wipe_stack(void)
-{
-	uint8_t used[STACK_USED];
-
-	secret_wipe(used, sizeof(used));
-}
-
-static void wipe_registers(void)
-{
-	__asm__ volatile("vzeroall\n\t"
-			 "vpxorq %%zmm16, %%zmm16, %%zmm16\n\tvpxorq %%zmm17, %%zmm17, %%zmm17\n\t"
-			 "vpxorq %%zmm18, %%zmm18, %%zmm18\n\tvpxorq %%zmm19, %%zmm19, %%zmm19\n\t"
-			 "vpxorq %%zmm20, %%zmm20, %%zmm20\n\tvpxorq %%zmm21, %%zmm21, %%zmm21\n\t"
-			 "vpxorq %%zmm22, %%zmm22, %%zmm22\n\tvpxorq %%zmm23, %%zmm23, %%zmm23\n\t"
-			 "vpxorq %%zmm24, %%zmm24, %%zmm24\n\tvpxorq %%zmm25, %%zmm25, %%zmm25\n\t"
-			 "vpxorq %%zmm26, %%zmm26, %%zmm26\n\tvpxorq %%zmm27, %%zmm27, %%zmm27\n\t"
-			 "vpxorq %%zmm28, %%zmm28, %%zmm28\n\tvpxorq %%zmm29, %%zmm29, %%zmm29\n\t"
-			 "vpxorq %%zmm30, %%zmm30, %%zmm30\n\tvpxorq %%zmm31, %%zmm31, %%zmm31\n\t"
-			 "kxorw %%k0, %%k0, %%k0\n\tkxorw %%k1, %%k1, %%k1\n\t"
-			 "kxorw %%k2, %%k2, %%k2\n\tkxorw %%k3, %%k3, %%k3\n\t"
-			 "kxorw %%k4, %%k4, %%k4\n\tkxorw %%k5, %%k5, %%k5\n\t"
-			 "kxorw %%k6, %%k6, %%k6\n\tkxorw %%k7, %%k7, %%k7\n\t" ::
-				 : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
-			 "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
-			 "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23",
-			 "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31",
-			 "k1", "k2", "k3", "k4", "k5", "k6", "k7");
 }
 
 /* ---- any point: the ladder ------------------------------------------------ */

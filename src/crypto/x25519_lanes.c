@@ -15,17 +15,6 @@ struct lane_work {
 
 static const uint8_t base_point[X25519_LEN] = {9};
 
-bool x25519_has_lanes(void)
-{
-#ifdef __x86_64__
-	/* Says no, too, where the system does not save the registers of AVX-512. */
-	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-	       __builtin_cpu_supports("avx512ifma");
-#else
-	return false;
-#endif
-}
-
 /* So that a key is stored as libcrypto would. */
 static void clamp(uint8_t scalar[X25519_LEN])
 {
@@ -123,7 +112,7 @@ size_t x25519_run_lanes(const struct key_exchange *ke, struct crypto_job *const 
 	struct lane_work work;
 
 	(void)ke;
-	if (!x25519_has_lanes() || !worth_it(jobs, count))
+	if (!cpu_has_lanes() || !worth_it(jobs, count))
 		return 0;
 	if (count > X25519_LANES)
 		count = X25519_LANES;
