@@ -1,5 +1,5 @@
-/* P-256 and P-384 in lanes: against libcrypto, each lane for itself, and as jobs. The RFC 5903
- * vectors run through jobs in key_exchange_vectors_test.c and, batched, here. */
+/* P-256 and P-384 in lanes: against libcrypto, each lane for itself, and as jobs. (The vectors of RFC
+ * 5903 are run as single jobs, which are in lanes for P-384 only.) */
 #include "job_test.h"
 
 #include <openssl/bn.h>
