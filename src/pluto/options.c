@@ -371,6 +371,11 @@ static bool set_keep_alive(struct options *o, const struct row *row, const char 
 	return true;
 }
 
+/* The system's default takes some 250 datagrams: a herd of peers that come back at once overflows
+ * it, and then their retransmission timers decide how long it takes. What is not used is not
+ * allocated. 0 on the command line asks for the system's default. */
+#define SOCKET_BUFFER (4u << 20)
+
 static bool set_socket_buffer(
 	struct options *o, const struct row *row, const char *value, FILE *err)
 {
@@ -619,6 +624,7 @@ bool options_init(struct options *o)
 	o->unique_ids = true;
 	o->ddos_threshold = 25000;
 	o->max_half_open = 50000;
+	o->socket_buffer = SOCKET_BUFFER;
 	o->keep_alive_s = 20;
 	return set_rundir(o, NULL, RUNDIR_DEFAULT, stderr) &&
 	       replace_text(&o->secrets_file, SECRETS_DEFAULT, stderr);
