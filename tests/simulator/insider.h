@@ -34,6 +34,8 @@ struct insider {
 	uint8_t buffer[INSIDER_MESSAGE_MAX];
 	struct heard heard[HEARD_MAX]; /* what the target has sent to it, not looked at yet */
 	unsigned heard_count;
+	uint8_t last_iv[8]; /* of the target's last message under these keys */
+	uint64_t last_sum;
 	uint32_t request_id; /* of its next request */
 	uint32_t child_spi;  /* the target's, from its IKE_AUTH message; 0: not known */
 	bool authenticated, dead;
@@ -42,6 +44,8 @@ struct insider {
 
 struct insider *insider_new(struct world *world, struct node *target);
 void insider_free(struct insider *insider);
+/* Its SA, keys and all. */
+void insider_forget(struct insider *insider);
 /* For world->wire: takes what is meant for it off the wire. */
 bool insider_overhears(
 	struct insider *insider, const struct ike_path *path, const uint8_t *bytes, size_t len);

@@ -35,7 +35,7 @@ struct insider *insider_new(struct world *world, struct node *target)
 	return insider;
 }
 
-static void forget(struct insider *insider)
+void insider_forget(struct insider *insider)
 {
 	struct negotiation *n = &insider->negotiation;
 
@@ -52,16 +52,15 @@ static void forget(struct insider *insider)
 	n->ike_sa = &insider->sa;
 	insider->request_id = 0;
 	insider->child_spi = 0;
+	memset(insider->last_iv, 0, sizeof(insider->last_iv));
 	insider->authenticated = insider->dead = false;
+	while (insider->heard_count)
+		heard_free(&insider->heard[--insider->heard_count]);
 }
 
 void insider_free(struct insider *insider)
 {
-	struct heard heard;
-
-	while (insider_take(insider, &heard))
-		heard_free(&heard);
-	forget(insider);
+	insider_forget(insider);
 	proposal_list_unref(insider->ike);
 	proposal_list_unref(insider->child);
 	identity_unref(insider->id);
@@ -72,6 +71,24 @@ void insider_free(struct insider *insider)
 
 /* ---- the wire -------------------------------------------------------------------------------- */
 
+/* The same IV for two messages under one key would give an AEAD's secrets away. */
+static void check_iv(struct insider *insider, const uint8_t *bytes, size_t len)
+{
+	struct ike_header header;
+	uint64_t sum = 0;
+
+	if (len < 40 || !ike_header_decode(bytes_of(bytes, len), &header) ||
+		header.next_payload != PAYLOAD_SK || header.spi_i != insider->sa.spi_i ||
+		header.spi_r != insider->sa.spi_r)
+		return;
+	for (size_t i = 0; i < len; i++)
+		sum = (sum ^ bytes[i]) * 0x100000001b3u;
+	if (sum != insider->last_sum && !memcmp(insider->last_iv, bytes + 32, 8))
+		world_fail(insider->world, "two messages with one IV");
+	memcpy(insider->last_iv, bytes + 32, 8);
+	insider->last_sum = sum;
+}
+
 bool insider_overhears(
 	struct insider *insider, const struct ike_path *path, const uint8_t *bytes, size_t len)
 {
@@ -79,6 +96,7 @@ bool insider_overhears(
 
 	if (!ip_equal(&path->remote.address, &insider->address))
 		return true;
+	check_iv(insider, bytes, len);
 	if (insider->heard_count == HEARD_MAX)
 		return false;
 	heard->bytes = malloc(len ? len : 1);
@@ -212,7 +230,7 @@ static void set_suite(struct insider *insider, const char *suite)
 {
 	char error[100];
 
-	forget(insider);
+	insider_forget(insider);
 	proposal_list_unref(insider->ike);
 	insider->ike = proposal_parse_ike(suite, error, sizeof(error));
 }

@@ -82,6 +82,37 @@ void stage_set(struct stage *stage, bool against_initiator, uint64_t seed)
 	stage->world->listener = stage->insider;
 	stage->world->wire = overhear;
 	stage->world->hear = NULL;
+	stage->start = *stage->world;
+	stage->dice = stage->insider->dice.state;
+}
+
+static void node_as_new(struct node *node)
+{
+	node_kill(node);
+	node->generation = 0;
+	node->watcher_count = 0;
+	node->random.state = node->index;
+	counter_set_free(&node->counters);
+	node->counters = counter_set_new(ike_counter_count());
+	node_start(node);
+}
+
+void stage_reset(struct stage *stage)
+{
+	struct world *world = stage->world;
+
+	while (world->event_count) /* what is still under way comes to nobody */
+		world_run(world, world->now_ms + 60000);
+	world->now_ms = stage->start.now_ms;
+	world->next_serial = stage->start.next_serial;
+	world->next_reqid = stage->start.next_reqid;
+	world->next_spi = stage->start.next_spi;
+	world->random = stage->start.random;
+	world->steps = 0;
+	node_as_new(stage->f->west);
+	node_as_new(stage->f->east);
+	insider_forget(stage->insider);
+	stage->insider->dice.state = stage->dice;
 }
 
 void stage_clear(struct stage *stage)

@@ -337,6 +337,294 @@ static void peer_that_finds_us_malformed_is_believed(void **state)
 	end(&stage);
 }
 
+/* ---- what must not be believed --------------------------------------------------------------- */
+
+static void only_the_expected_message_id_is_answered(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	stage_set(&stage, false, 1);
+	set_up_with_responder(&stage);
+	for (unsigned id = 0; id < 6; id++) {
+		if (id == 2)
+			continue;
+		insider_begin(stage.insider, EXCHANGE_INFORMATIONAL, 0, id);
+		insider_send(stage.insider);
+		assert_int_equal(next_notify(&stage), 0);
+	}
+	insider_begin(stage.insider, EXCHANGE_INFORMATIONAL, 0, 2);
+	insider_send(stage.insider);
+	assert_int_equal(next_notify(&stage), 1 << 16);
+	end(&stage);
+}
+
+static void response_of_another_request_is_none(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	stage_set(&stage, true, 1);
+	wait_for_auth(&stage);
+	answer_auth(stage.insider, 0xabc00001);
+	insider_send(stage.insider);
+	insider_wait(stage.insider, 3500); /* a liveness check of ID 2 is out */
+	for (unsigned i = 0; i < 30; i++) {
+		insider_begin(stage.insider, EXCHANGE_INFORMATIONAL, FLAG_RESPONSE, 3 + i % 4);
+		insider_send(stage.insider);
+		insider_wait(stage.insider, 400);
+	}
+	assert_int_equal(count_established(stage.node), 0);
+	ike_engine_terminate(stage.node->engine, stage.connection, true, 0);
+	end(&stage);
+}
+
+static void words_to_other_spis_are_not_heard(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	stage_set(&stage, false, 1);
+	set_up_with_responder(&stage);
+	stage.insider->sa.spi_i ^= 4;
+	insider_begin(stage.insider, EXCHANGE_INFORMATIONAL, 0, 2);
+	stage.insider->sa.spi_i ^= 4;
+	delete_payload_encode(&stage.insider->m, PROTOCOL_IKE, NULL, 0);
+	insider_send(stage.insider);
+	insider_wait(stage.insider, 10);
+	assert_int_equal(count_established(stage.node), 1);
+	end(&stage);
+}
+
+static void peer_without_nat_does_not_move(void **state)
+{
+	struct stage stage;
+	struct ike_sa_view view;
+	struct ike_walk walk;
+
+	(void)state;
+	stage_set(&stage, false, 1);
+	set_up_with_responder(&stage);
+	stage.insider->path.remote.port = 7777;
+	insider_begin(stage.insider, EXCHANGE_INFORMATIONAL, 0, 2);
+	insider_send(stage.insider);
+	ike_walk_start(stage.node->engine, &walk);
+	assert_true(ike_walk_next(&walk, &view));
+	assert_int_equal(view.path.remote.port, 500);
+	ike_walk_end(&walk);
+	end(&stage);
+}
+
+static void child_sa_needs_an_spi(void **state)
+{
+	struct stage stage;
+	struct insider *insider;
+	struct traffic_selector ts;
+	struct bytes psk = bytes_of(INSIDER_SECRET, strlen(INSIDER_SECRET));
+	uint8_t value[PRF_OUTPUT_MAX];
+
+	(void)state;
+	stage_set(&stage, false, 1);
+	insider = stage.insider;
+	assert_true(insider_initiate(insider, suite));
+	insider_begin(insider, EXCHANGE_IKE_AUTH, 0, 1);
+	id_payload_encode(&insider->m, PAYLOAD_IDi, insider->id);
+	assert_true(keymat_auth_psk(&insider->sa, true, insider->id, psk, value));
+	auth_payload_encode(&insider->m, 2, bytes_of(value, insider->sa.chosen.prf->output_len));
+	sa_payload_encode(&insider->m, insider->child, 4, 0);
+	traffic_selector_parse("10.66.0.0/24", &ts);
+	ts_payload_encode(&insider->m, PAYLOAD_TSi, &ts, 1);
+	traffic_selector_parse("10.2.0.0/24", &ts);
+	ts_payload_encode(&insider->m, PAYLOAD_TSr, &ts, 1);
+	insider_send(insider);
+	assert_int_equal(next_notify(&stage), N_NO_PROPOSAL_CHOSEN);
+	assert_int_equal(count_established(stage.node), 0);
+	assert_int_equal(ike_engine_sa_count(stage.node->engine), 1);
+	end(&stage);
+}
+
+/* Another who knows a secret with us, but is not the one that was called. */
+static void responder_must_be_who_was_called(void **state)
+{
+	struct stage stage;
+	struct insider *insider;
+	struct bytes psk = bytes_of("what the honest know", 20);
+	uint8_t value[PRF_OUTPUT_MAX];
+	struct identity *other;
+	ike_watcher watcher;
+	char error[100];
+
+	(void)state;
+	stage_set(&stage, true, 1);
+	insider = stage.insider;
+	watcher = wait_for_auth(&stage);
+	other = identity_parse("@other", error, sizeof(error));
+	insider_begin(insider, EXCHANGE_IKE_AUTH, FLAG_RESPONSE, 1);
+	id_payload_encode(&insider->m, PAYLOAD_IDr, other);
+	assert_true(keymat_auth_psk(&insider->sa, false, other, psk, value));
+	auth_payload_encode(&insider->m, 2, bytes_of(value, insider->sa.chosen.prf->output_len));
+	identity_unref(other);
+	insider_send(insider);
+	assert_int_equal(next_notify(&stage), N_AUTHENTICATION_FAILED);
+	assert_int_equal(stage.node->watcher_state[watcher - 1], 2);
+	assert_int_equal(fixture_counter(stage.node, "total.ikev2.ike.established"), 0);
+	ike_engine_terminate(stage.node->engine, stage.connection, true, 0);
+	end(&stage);
+}
+
+static void wider_selectors_than_proposed_are_refused(void **state)
+{
+	struct stage stage;
+	struct traffic_selector ts;
+
+	(void)state;
+	stage_set(&stage, true, 1);
+	wait_for_auth(&stage);
+	answer_auth(stage.insider, 0xabc00001);
+	/* The last payload is TSr: 0.0.0.0/0 in its place. */
+	stage.insider->m.w.at = stage.insider->m.w.start + stage.insider->m.payload_at;
+	stage.insider->m.next_at = stage.insider->m.payload_at;
+	traffic_selector_parse("0.0.0.0/0", &ts);
+	write_u8(&stage.insider->m.w, 0);
+	write_u8(&stage.insider->m.w, 0);
+	write_u16(&stage.insider->m.w, 24);
+	write_u32(&stage.insider->m.w, 1 << 24);
+	write_u32(&stage.insider->m.w, 7 << 24 | 16);
+	write_u32(&stage.insider->m.w, 0xffff);
+	write_u32(&stage.insider->m.w, 0);
+	write_u32(&stage.insider->m.w, UINT32_MAX);
+	insider_send(stage.insider);
+	insider_wait(stage.insider, 100);
+	assert_int_equal(count_established(stage.node), 0);
+	assert_int_equal(fixture_counter(stage.node, "total.ikev2.ike.established"), 1);
+	end(&stage);
+}
+
+/* The IKE SA was negotiated as another connection of these hosts allows. */
+static void suite_must_be_one_of_the_connection_s_own(void **state)
+{
+	struct stage stage;
+	struct connection *c;
+	char error[100];
+
+	(void)state;
+	stage_set(&stage, false, 1);
+	c = connection_new("weaker");
+	c->serial = ++stage.world->next_serial;
+	c->oriented = true;
+	c->local.host = stage.node->address;
+	c->local.id = identity_parse("@east", error, sizeof(error));
+	c->remote.id = identity_parse("@weaker", error, sizeof(error));
+	c->protocol = IPSEC_ESP;
+	c->ike_proposals = proposal_parse_ike("aes128-sha1;dh31", error, sizeof(error));
+	c->child_proposals = proposal_parse_child(NULL, false, 2, error, sizeof(error));
+	assert_int_equal(catalogue_add(stage.node->catalogue, c), 0);
+	connection_unref(c);
+	assert_true(insider_initiate(stage.insider, "aes128-sha1;dh31"));
+	insider_begin(stage.insider, EXCHANGE_IKE_AUTH, 0, 1);
+	chain_auth(stage.insider, 0);
+	insider_send(stage.insider);
+	assert_int_equal(next_notify(&stage), N_AUTHENTICATION_FAILED);
+	end(&stage);
+}
+
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+/* KEYMAT = prf+(SK_d, Ni | Nr); first what the initiator sends by, its cipher's key with the salt,
+ * then the responder's (RFC 7296, section 2.17). */
+static void child_keys_lie_in_the_rfc_s_order(void **state)
+{
+	struct stage stage;
+	struct negotiation *n;
+	struct ike_sa_view view;
+	struct ike_walk walk;
+	uint8_t keymat[40];
+	const struct ipsec_sa *in, *out;
+
+	(void)state;
+	stage_set(&stage, false, 1);
+	set_up_with_responder(&stage);
+	n = &stage.insider->negotiation;
+	struct bytes nonces[] = {bytes_of(n->ni, n->ni_len), bytes_of(n->nr, n->nr_len)};
+	assert_true(prf_plus(stage.world->crypto, stage.insider->sa.chosen.prf,
+		bytes_of(stage.insider->sa.keys, 32), nonces, 2, keymat, sizeof(keymat)));
+	ike_walk_start(stage.node->engine, &walk);
+	assert_true(ike_walk_next(&walk, &view));
+	ike_walk_end(&walk);
+	in = node_find_sa(stage.node, view.child.in_spi, IPSEC_INBOUND);
+	out = node_find_sa(stage.node, view.child.out_spi, IPSEC_OUTBOUND);
+	assert_int_equal(in->encr_key_len, 20);
+	assert_memory_equal(in->encr_key, keymat, 20);
+	assert_memory_equal(out->encr_key, keymat + 20, 20);
+	end(&stage);
+}
+
+/* AUTH = prf(prf(secret, pad), message | other side's nonce | prf(SK_p, body of the ID payload))
+ * (RFC 7296, section 2.15). */
+static void auth_is_over_the_rfc_s_octets(void **state)
+{
+	struct stage stage;
+	struct insider *insider;
+	struct negotiation *n;
+	struct payload_list words;
+	struct ike_header header;
+	struct heard heard;
+	struct bytes secret = bytes_of(INSIDER_SECRET, strlen(INSIDER_SECRET)), auth;
+	struct bytes pad = bytes_of("Key Pad for IKEv2", 17), id;
+	uint8_t key[32], mac[32], value[32], method;
+	const struct algorithm *alg = algorithm_by_id(TRANSFORM_PRF, PRF_HMAC_SHA2_256);
+
+	(void)state;
+	stage_set(&stage, false, 1);
+	insider = stage.insider;
+	n = &insider->negotiation;
+	assert_true(insider_initiate(insider, suite));
+	insider_begin(insider, EXCHANGE_IKE_AUTH, 0, 1);
+	chain_auth(insider, 0);
+	insider_send(insider);
+	assert_true(next_words(&stage, &heard, &header, &words));
+	id = payload_find(&words, PAYLOAD_IDr)->body;
+	assert_true(auth_payload_decode(payload_find(&words, PAYLOAD_AUTH)->body, &method, &auth));
+	assert_int_equal(method, 2);
+	assert_true(prf(stage.world->crypto, alg, secret, &pad, 1, key));
+	assert_true(prf(stage.world->crypto, alg, bytes_of(n->sk_pr, 32), &id, 1, mac));
+	struct bytes octets[] = {bytes_of(n->message_r, n->message_r_len),
+		bytes_of(n->ni, n->ni_len), bytes_of(mac, 32)};
+	assert_true(prf(stage.world->crypto, alg, bytes_of(key, 32), octets, 3, value));
+	assert_int_equal(auth.len, 32);
+	assert_memory_equal(auth.data, value, 32);
+	heard_free(&heard);
+	end(&stage);
+}
+
+/* ---- without a Child SA ---------------------------------------------------------------------- */
+
+static void liveness_is_checked_without_a_child_too(void **state)
+{
+	struct stage stage;
+	struct payload_list words;
+	struct ike_header header;
+	struct heard heard;
+
+	(void)state;
+	stage_set(&stage, false, 1);
+	set_up_with_responder(&stage);
+	insider_begin(stage.insider, EXCHANGE_INFORMATIONAL, 0, 2);
+	for (uint32_t i = 0; i < 4; i++)
+		write_delete(stage.insider, PROTOCOL_ESP, 0xabc00000 + i);
+	insider_send(stage.insider);
+	assert_true(next_notify(&stage) != 0);
+	assert_int_equal(count_established(stage.node), 0);
+	insider_wait(stage.insider, 4000);
+	assert_true(next_words(&stage, &heard, &header, &words));
+	assert_false(header.flags & FLAG_RESPONSE);
+	assert_int_equal(header.exchange, EXCHANGE_INFORMATIONAL);
+	heard_free(&heard);
+	insider_wait(stage.insider, 20000);
+	assert_int_equal(ike_engine_sa_count(stage.node->engine), 0);
+	end(&stage);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +639,17 @@ int main(void)
 		cmocka_unit_test(both_delete_a_child_and_somebody_watches),
 		cmocka_unit_test(unknown_critical_payload_in_a_response_ends_it),
 		cmocka_unit_test(peer_that_finds_us_malformed_is_believed),
+		cmocka_unit_test(only_the_expected_message_id_is_answered),
+		cmocka_unit_test(response_of_another_request_is_none),
+		cmocka_unit_test(words_to_other_spis_are_not_heard),
+		cmocka_unit_test(peer_without_nat_does_not_move),
+		cmocka_unit_test(child_sa_needs_an_spi),
+		cmocka_unit_test(responder_must_be_who_was_called),
+		cmocka_unit_test(wider_selectors_than_proposed_are_refused),
+		cmocka_unit_test(suite_must_be_one_of_the_connection_s_own),
+		cmocka_unit_test(child_keys_lie_in_the_rfc_s_order),
+		cmocka_unit_test(auth_is_over_the_rfc_s_octets),
+		cmocka_unit_test(liveness_is_checked_without_a_child_too),
 	};
 	int failed;
 

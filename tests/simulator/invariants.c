@@ -236,6 +236,13 @@ static void check_child_books(
 		!node_find_sa(node, child->out_spi, IPSEC_OUTBOUND))
 		world_fail(node->world, "node %u: Child SA #%llu is up, but not in the kernel",
 			node->index, (unsigned long long)child->serial);
+	else if (!ip_equal(&node_find_sa(node, child->out_spi, IPSEC_OUTBOUND)->remote.address,
+			 &sa->path.remote.address) ||
+		 (child->udp_encapsulation &&
+			 node_find_sa(node, child->out_spi, IPSEC_OUTBOUND)->remote.port !=
+				 sa->path.remote.port))
+		world_fail(node->world, "node %u: Child SA #%llu sends to where the peer was",
+			node->index, (unsigned long long)child->serial);
 	if (!node_has_policy(node, &policy))
 		world_fail(node->world, "node %u: Child SA #%llu has no policy: clear traffic",
 			node->index, (unsigned long long)child->serial);

@@ -43,8 +43,7 @@ static void host_send(struct ike_host *host, const struct ike_path *path, struct
 
 static void host_keepalive(struct ike_host *host, const struct ike_path *path)
 {
-	(void)host;
-	(void)path;
+	node_of(host)->keepalives += path->non_esp_marker;
 }
 
 static void host_arm(struct ike_host *host, struct timer *timer, uint64_t due_ms)
@@ -228,6 +227,17 @@ static struct ipsec_answer kernel_delete(struct node *node, const struct ipsec_r
 	return answer;
 }
 
+static int kernel_move(struct node *node, const struct ipsec_sa *sa)
+{
+	struct kernel_sa *found = find_sa(node, sa->spi, sa->direction);
+
+	if (!found)
+		return ENOENT;
+	found->sa.local = sa->local;
+	found->sa.remote = sa->remote;
+	return 0;
+}
+
 static uint64_t mix(uint64_t digest, const void *data, size_t len)
 {
 	const uint8_t *p = data;
@@ -308,6 +318,8 @@ static void host_ipsec(struct ike_host *host, const struct ipsec_request *reques
 		event.answer.error = kernel_add(node, &request->sa);
 	else if (request->op == IPSEC_SA_DELETE)
 		event.answer = kernel_delete(node, request);
+	else if (request->op == IPSEC_SA_MOVE)
+		event.answer.error = kernel_move(node, &request->sa);
 	else if (request->op == IPSEC_POLICY_ADD)
 		event.answer.error = policy_add(node, &request->policy);
 	else if (request->op == IPSEC_POLICY_DELETE)
@@ -379,7 +391,7 @@ void node_start(struct node *node)
 		.ike_port = 500,
 		.nat_port = 4500,
 		.keep_alive_s = 20,
-		.unique_ids = true,
+		.unique_ids = !node->shared_ids,
 		.cookie_secret = cookie_secret,
 	};
 

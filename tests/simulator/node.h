@@ -37,7 +37,8 @@ struct node {
 	struct secret_vault *vault;
 	struct counter_set counters;
 	struct random_source random;
-	bool want_cookies;
+	bool want_cookies, shared_ids;
+	unsigned keepalives;
 	unsigned kernel_errors, overload; /* percent */
 	struct kernel_sa sas[NODE_SAS_MAX];
 	unsigned sa_count;

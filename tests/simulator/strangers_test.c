@@ -160,6 +160,86 @@ static void repeated_request_is_answered_where_it_came_from(void **state)
 	end(f);
 }
 
+static unsigned lines;
+
+static void count_lines(
+	struct node *node, ike_watcher watcher, enum ike_rc code, const char *line, size_t len)
+{
+	(void)node;
+	(void)watcher;
+	(void)code;
+	(void)line;
+	(void)len;
+	lines++;
+}
+
+static void garbage_is_answered_and_logged_within_limits(void **state)
+{
+	struct fixture *f = fixture_new(&usual, &usual, false);
+	uint8_t stray[28] = {[7] = 1, [15] = 1, [17] = 0x20, [18] = AUTH, [19] = 8, [27] = 28};
+	struct ike_path path = {.local = {.address = f->east->address, .port = 500},
+		.remote = {.address = ip_v4(0xcb007109), .port = 500}};
+
+	(void)state;
+	lines = 0;
+	f->world->hear = count_lines;
+	for (unsigned i = 0; i < 3000; i++) {
+		fixture_inject(f->east, &path, stray, sizeof(stray));
+		fixture_inject(f->east, &path, stray, 20);
+	}
+	assert_true(f->world->datagrams > 0 && f->world->datagrams <= 500);
+	assert_true(lines > 0 && lines <= 20);
+	end(f);
+}
+
+/* Half-open SAs of many strangers bring the cookies, and are forgotten with them. */
+static void half_open_count_comes_down_again(void **state)
+{
+	struct fixture *f = fixture_new(&usual, &usual, false);
+	struct ike_path path;
+	uint8_t *message;
+	size_t len;
+
+	(void)state;
+	f->drop = drop_all;
+	fixture_initiate(f);
+	fixture_pass(f, 100);
+	len = f->captured[0].len;
+	message = malloc(len);
+	memcpy(message, f->captured[0].bytes, len);
+	path = arriving(&f->captured[0]);
+	for (unsigned i = 0; i < 30; i++) {
+		message[0] = i;
+		fixture_inject(f->east, &path, message, len);
+	}
+	free(message);
+	assert_int_equal(ike_engine_sa_count(f->east->engine), 21);
+	assert_int_equal(fixture_counter(f->east, "plutonium.ikev2.cookies.sent"), 9);
+	fixture_pass(f, 40000);
+	assert_int_equal(ike_engine_sa_count(f->east->engine), 0);
+	f->drop = NULL;
+	fixture_initiate(f);
+	fixture_pass(f, 2000);
+	assert_int_equal(count_established(f->east), 1);
+	assert_int_equal(fixture_counter(f->east, "plutonium.ikev2.cookies.sent"), 9);
+	end(f);
+}
+
+static void work_under_way_outlives_its_sa(void **state)
+{
+	struct fixture *f = fixture_new(&usual, &usual, false);
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		fixture_initiate(f);
+		ike_engine_terminate(f->west->engine, f->west_connection, true, 0);
+		assert_int_equal(ike_engine_sa_count(f->west->engine), 0);
+		fixture_pass(f, 30);
+	}
+	assert_int_equal(f->west->jobs_out, 0);
+	end(f);
+}
+
 /* ---- the gateway's own events ---------------------------------------------------------------- */
 
 static void many_acquires_make_one_negotiation(void **state)
@@ -249,6 +329,64 @@ static void nothing_is_revived_by_who_does_not_listen(void **state)
 	end(f);
 }
 
+static void replaced_sa_goes_without_uniqueness_too(void **state)
+{
+	struct side_config west = {.life_s = 300};
+	struct fixture *f = fixture_new(&west, &usual, false);
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct node *node = i ? f->west : f->east;
+
+		node_kill(node);
+		node->shared_ids = true;
+		node_start(node);
+	}
+	fixture_initiate(f);
+	fixture_pass(f, 280000);
+	assert_int_equal(fixture_counter(f->west, "total.ikev2.ike.established"), 2);
+	assert_int_equal(ike_engine_sa_count(f->west->engine), 1);
+	assert_int_equal(ike_engine_sa_count(f->east->engine), 1);
+	end(f);
+}
+
+static void sa_that_is_not_replaced_expires(void **state)
+{
+	struct side_config brief = {.life_s = 300};
+	struct fixture *f = fixture_new(&brief, &usual, false);
+
+	(void)state;
+	f->west_connection->rekey = false;
+	f->west_connection->keying_tries = 1;
+	fixture_initiate(f);
+	fixture_pass(f, 299000);
+	assert_int_equal(count_established(f->west), 1);
+	fixture_pass(f, 3000);
+	assert_int_equal(count_established(f->west), 0);
+	assert_int_equal(count_established(f->east), 0);
+	end(f);
+}
+
+static void mapping_is_kept_alive_and_followed(void **state)
+{
+	struct side_config east = {.template_remote = true, .dpd_s = 5};
+	struct side_config west = {.dpd_s = 5};
+	struct fixture *f = fixture_new(&west, &east, true);
+
+	(void)state;
+	fixture_initiate(f);
+	fixture_pass(f, 61000);
+	assert_int_equal(f->west->keepalives, 3);
+	assert_int_equal(f->east->keepalives, 0);
+	check_books(f->east);
+	f->west->nat_offset += 100;
+	fixture_pass(f, 10000); /* liveness checks from behind the NAT show the new mapping */
+	check_books(f->east);
+	check_agreement(f->world, 1000);
+	assert_int_equal(count_established(f->east), 1);
+	end(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,10 +394,16 @@ int main(void)
 		cmocka_unit_test(very_long_request_is_refused_and_not_kept),
 		cmocka_unit_test(forged_responses_do_not_fill_the_log),
 		cmocka_unit_test(repeated_request_is_answered_where_it_came_from),
+		cmocka_unit_test(garbage_is_answered_and_logged_within_limits),
+		cmocka_unit_test(half_open_count_comes_down_again),
+		cmocka_unit_test(work_under_way_outlives_its_sa),
 		cmocka_unit_test(many_acquires_make_one_negotiation),
 		cmocka_unit_test(both_soft_limits_make_one_replacement),
 		cmocka_unit_test(replacement_that_fails_is_tried_again),
 		cmocka_unit_test(nothing_is_revived_by_who_does_not_listen),
+		cmocka_unit_test(replaced_sa_goes_without_uniqueness_too),
+		cmocka_unit_test(sa_that_is_not_replaced_expires),
+		cmocka_unit_test(mapping_is_kept_alive_and_followed),
 	};
 	int failed;
 
