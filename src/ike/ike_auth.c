@@ -98,15 +98,27 @@ uint16_t first_error_notify(const struct payload_list *payloads)
 	return 0;
 }
 
+static bool carries_traffic(const struct ike_sa *sa)
+{
+	for (const struct child_sa *child = sa->children; child; child = child->next) {
+		if (child->state == CHILD_ESTABLISHED)
+			return true;
+	}
+	return false;
+}
+
 void auth_finish(struct ike_sa *sa)
 {
 	bool initial_contact = sa->negotiation->initial_contact;
 	struct ike_sa *old;
 
 	ike_sa_end_negotiation(sa);
-	unique_established(sa, initial_contact);
-	if (sa->replaces && (old = engine_find_serial(sa->engine, sa->replaces))) {
-		ike_sa_delete(old, FINISHED_SUPERSEDED);
+	/* One whose Child SA was refused must not take away a tunnel that works. */
+	if (carries_traffic(sa) || initial_contact) {
+		unique_established(sa, initial_contact);
+		old = sa->replaces ? engine_find_serial(sa->engine, sa->replaces) : NULL;
+		if (old)
+			ike_sa_delete(old, FINISHED_SUPERSEDED);
 	}
 	sa->replaces = 0;
 	ike_sa_release_watcher(sa);
