@@ -1,5 +1,5 @@
-/* Which way a packet goes (RFC 4301, sections 5.1 and 5.2): into ESP, out of ESP, to the kernel, onwards, or
- * nowhere. */
+/* Which way a packet goes (RFC 4301, sections 5.1 and 5.2): into ESP, out of ESP, to the kernel,
+ * onwards, or nowhere. */
 #include "dp.h"
 
 /* ---- out of the tunnel, or the gateway's own ---- */
@@ -37,8 +37,8 @@ static bool find_esp(const struct dataplane *dp, const uint8_t *ip, struct packe
 	p->esp_at = f->header_len;
 	if (f->protocol == PROTOCOL_ESP)
 		return true;
-	if (f->protocol != PROTOCOL_UDP || f->fragment != FLOW_WHOLE || !is_nat_port(dp, f->dst_port) ||
-		f->len < f->header_len + 12u)
+	if (f->protocol != PROTOCOL_UDP || f->fragment != FLOW_WHOLE ||
+		!is_nat_port(dp, f->dst_port) || f->len < f->header_len + 12u)
 		return false;
 	if ((payload[0] | payload[1] | payload[2] | payload[3]) == 0)
 		return false; /* the non-ESP marker: IKE */
@@ -50,8 +50,9 @@ static bool find_esp(const struct dataplane *dp, const uint8_t *ip, struct packe
 
 static bool is_nat_keepalive(const struct dataplane *dp, const uint8_t *ip, const struct flow *f)
 {
-	return f->protocol == PROTOCOL_UDP && f->fragment == FLOW_WHOLE && is_nat_port(dp, f->dst_port) &&
-		f->len == f->header_len + 9u && ip[f->header_len + 8] == 0xff;
+	return f->protocol == PROTOCOL_UDP && f->fragment == FLOW_WHOLE &&
+	       is_nat_port(dp, f->dst_port) && f->len == f->header_len + 9u &&
+	       ip[f->header_len + 8] == 0xff;
 }
 
 static bool is_ike_port(const struct dataplane *dp, uint16_t port)
@@ -63,7 +64,7 @@ static bool is_ike_port(const struct dataplane *dp, uint16_t port)
 static bool exempt_in(const struct dataplane *dp, const struct flow *f)
 {
 	return flow_is_neighbour_discovery(f) || flow_is_multicast(f) ||
-		(f->protocol == PROTOCOL_UDP && f->has_ports && is_ike_port(dp, f->dst_port));
+	       (f->protocol == PROTOCOL_UDP && f->has_ports && is_ike_port(dp, f->dst_port));
 }
 
 /* Clear traffic that a policy would have protected, or forbids. */
@@ -119,7 +120,7 @@ static bool is_ip_frame(const struct rte_mbuf *m)
 {
 	const struct rte_ether_hdr *e = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
 	return e->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4) ||
-		e->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6);
+	       e->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6);
 }
 
 static bool frame_is_for(const struct rte_mbuf *m, const struct port *port)
@@ -165,7 +166,7 @@ static bool exempt_out(const struct dataplane *dp, const struct flow *f)
 	if (flow_is_neighbour_discovery(f) || flow_is_multicast(f))
 		return true;
 	return f->protocol == PROTOCOL_UDP && f->has_ports && is_ike_port(dp, f->src_port) &&
-		fib_is_local(&dp->fib, f->family, &f->src);
+	       fib_is_local(&dp->fib, f->family, &f->src);
 }
 
 void classify_from_twin(struct lcore *lc, struct port *port, struct rte_mbuf *m)

@@ -1,4 +1,5 @@
-/* The control thread: the only one that changes SAD, SPD and routes. It starts and stops all others. */
+/* The control thread: the only one that changes SAD, SPD and routes. It starts and stops all
+ * others. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -9,14 +10,15 @@
 #include "base/secret.h"
 #include "dp.h"
 
-#define MAIL_BATCH        64
-#define GRACE_MS          1
-#define IDLE_MS           1000
-#define ROUTES_WAIT_MS    3000
-#define MBUFS_PER_PORT    5120 /* DPDK's net_af_xdp holds up to 2048 to receive into and 2048 being sent */
-#define MBUFS_PER_LCORE   1536
-#define MBUF_CACHE        256
-#define MEMORY_BASE_MB    24
+#define MAIL_BATCH     64
+#define GRACE_MS       1
+#define IDLE_MS        1000
+#define ROUTES_WAIT_MS 3000
+#define MBUFS_PER_PORT                                                                             \
+	5120 /* DPDK's net_af_xdp holds up to 2048 to receive into and 2048 being sent */
+#define MBUFS_PER_LCORE 1536
+#define MBUF_CACHE      256
+#define MEMORY_BASE_MB  24
 
 /* ---- requests ---- */
 
@@ -64,8 +66,8 @@ static int add_sa(struct dataplane *dp, const struct request_mail *mail)
 
 static struct sa *find_sa(struct dataplane *dp, const struct ipsec_sa *request)
 {
-	return sad_find(
-		&dp->sad, request->spi, request->direction, &request->remote.address, request->reqid);
+	return sad_find(&dp->sad, request->spi, request->direction, &request->remote.address,
+		request->reqid);
 }
 
 static int move_sa(struct dataplane *dp, const struct ipsec_sa *request)
@@ -78,8 +80,9 @@ static int move_sa(struct dataplane *dp, const struct ipsec_sa *request)
 		return EAFNOSUPPORT;
 	if (request->udp_encapsulation && (request->local.port == 0 || request->remote.port == 0))
 		return EINVAL;
-	struct sa_path *path =
-		sa_path_new(&request->local, &request->remote, request->udp_encapsulation), *old = sa->path;
+	struct sa_path *path = sa_path_new(
+			       &request->local, &request->remote, request->udp_encapsulation),
+		       *old = sa->path;
 	if (!path)
 		return ENOMEM;
 	nat_port_of(dp, sa, -1);
@@ -91,7 +94,8 @@ static int move_sa(struct dataplane *dp, const struct ipsec_sa *request)
 	return 0;
 }
 
-static int query_sa(struct dataplane *dp, const struct ipsec_sa *request, struct ipsec_counters *counters)
+static int query_sa(
+	struct dataplane *dp, const struct ipsec_sa *request, struct ipsec_counters *counters)
 {
 	const struct sa *sa = find_sa(dp, request);
 	if (!sa)
@@ -100,7 +104,8 @@ static int query_sa(struct dataplane *dp, const struct ipsec_sa *request, struct
 	return 0;
 }
 
-static int delete_sa(struct dataplane *dp, const struct ipsec_sa *request, struct ipsec_counters *counters)
+static int delete_sa(
+	struct dataplane *dp, const struct ipsec_sa *request, struct ipsec_counters *counters)
 {
 	struct sa *sa = find_sa(dp, request);
 	if (!sa)
@@ -167,7 +172,8 @@ static void do_request(struct dataplane *dp, struct request_mail *mail)
 static void do_event(struct dataplane *dp, struct event_mail *mail)
 {
 	pthread_mutex_lock(&dp->client_lock);
-	const struct dataplane_client *client = mail->client.event ? &mail->client : &dp->event_client;
+	const struct dataplane_client *client =
+		mail->client.event ? &mail->client : &dp->event_client;
 	if (!dp->events_off && client->event)
 		client->event(client->arg, &mail->event);
 	pthread_mutex_unlock(&dp->client_lock);
@@ -234,22 +240,24 @@ static unsigned mbuf_count(const struct dataplane *dp)
 
 static unsigned memory_mb(const struct dataplane *dp)
 {
-	size_t mbuf = sizeof(struct rte_mbuf) + sizeof(struct packet) + RTE_MBUF_DEFAULT_BUF_SIZE + 192;
+	size_t mbuf =
+		sizeof(struct rte_mbuf) + sizeof(struct packet) + RTE_MBUF_DEFAULT_BUF_SIZE + 192;
 	return (unsigned)((mbuf_count(dp) * mbuf) >> 20) + MEMORY_BASE_MB;
 }
 
-/* As rte_pktmbuf_pool_create, but without room left at the ends of pages: net_af_xdp shows the kernel as many bytes as
- * the buffers have without it, and buffers beyond would be lost one by one in silence. */
+/* As rte_pktmbuf_pool_create, but without room left at the ends of pages: net_af_xdp shows the
+ * kernel as many bytes as the buffers have without it, and buffers beyond would be lost one by one
+ * in silence. */
 static struct rte_mempool *pool_new(const struct dataplane *dp)
 {
 	struct rte_pktmbuf_pool_private init = {0};
 	size_t priv = (sizeof(struct packet) + RTE_MBUF_PRIV_ALIGN - 1) / RTE_MBUF_PRIV_ALIGN *
-		RTE_MBUF_PRIV_ALIGN;
+		      RTE_MBUF_PRIV_ALIGN;
 	init.mbuf_priv_size = (uint16_t)priv;
 	init.mbuf_data_room_size = RTE_MBUF_DEFAULT_BUF_SIZE;
 	struct rte_mempool *pool = rte_mempool_create_empty("packets", mbuf_count(dp),
-		(unsigned)(sizeof(struct rte_mbuf) + priv + RTE_MBUF_DEFAULT_BUF_SIZE), MBUF_CACHE, sizeof(init),
-		SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+		(unsigned)(sizeof(struct rte_mbuf) + priv + RTE_MBUF_DEFAULT_BUF_SIZE), MBUF_CACHE,
+		sizeof(init), SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
 	if (!pool)
 		return NULL;
 	rte_pktmbuf_pool_init(pool, &init);
@@ -274,7 +282,8 @@ static bool wait_for_routes(struct dataplane *dp, char *error, size_t error_size
 	return netlink_ready(dp->netlink);
 }
 
-static bool start_all(struct dataplane *dp, const struct dataplane_config *config, char *error, size_t size)
+static bool start_all(
+	struct dataplane *dp, const struct dataplane_config *config, char *error, size_t size)
 {
 	if (!eal_start(memory_mb(dp), config->file_prefix, error, size))
 		return false;

@@ -18,13 +18,14 @@ static bool eal_used; /* DPDK can be started once in a process */
 static bool check_config(const struct dataplane_config *config, char *error, size_t error_size)
 {
 	if (config->port_count == 0 || config->port_count > DATAPLANE_PORTS_MAX)
-		snprintf(error, error_size, "dataplane: %u ports; 1 to %u are possible", config->port_count,
-			DATAPLANE_PORTS_MAX);
+		snprintf(error, error_size, "dataplane: %u ports; 1 to %u are possible",
+			config->port_count, DATAPLANE_PORTS_MAX);
 	else if (config->lcore_count > LCORES_MAX)
 		snprintf(error, error_size, "dataplane: %u packet threads; %u are possible",
 			config->lcore_count, LCORES_MAX);
 	else if (__atomic_exchange_n(&eal_used, true, __ATOMIC_ACQ_REL))
-		snprintf(error, error_size, "dataplane: DPDK can be started only once in a process");
+		snprintf(
+			error, error_size, "dataplane: DPDK can be started only once in a process");
 	else
 		return true;
 	return false;
@@ -89,8 +90,8 @@ static struct dataplane *new_dataplane(const struct dataplane_config *config)
 static bool init_tables(struct dataplane *dp, const struct dataplane_config *config)
 {
 	return grace_init(&dp->grace, dp->lcore_count) && esp_engine_init(&dp->control_engine) &&
-		sad_init(&dp->sad, &dp->grace, config->sa_capacity) && spd_init(&dp->spd, &dp->grace) &&
-		fib_init(&dp->fib, &dp->grace);
+	       sad_init(&dp->sad, &dp->grace, config->sa_capacity) &&
+	       spd_init(&dp->spd, &dp->grace) && fib_init(&dp->fib, &dp->grace);
 }
 
 /* All threads that come from here, DPDK's too, leave every signal to the daemon. */
@@ -116,14 +117,16 @@ static bool start_control(struct dataplane *dp, const struct dataplane_config *c
 	return dp->start_state > 0;
 }
 
-struct dataplane *dataplane_start(const struct dataplane_config *config, char *error, size_t error_size)
+struct dataplane *dataplane_start(
+	const struct dataplane_config *config, char *error, size_t error_size)
 {
 	if (!check_config(config, error, error_size))
 		return NULL;
 	struct dataplane *dp = new_dataplane(config);
 	if (!dp || !init_tables(dp, config)) {
 		snprintf(error, error_size,
-			"dataplane: no memory, or the SA table's size (%u) is no power of two in 256..%u",
+			"dataplane: no memory, or the SA table's size (%u) is no power of two in "
+			"256..%u",
 			config->sa_capacity, SAD_CAPACITY_MAX);
 	} else if (start_control(dp, config)) {
 		return dp;
@@ -166,8 +169,8 @@ static bool has_selectors(enum ipsec_op op)
 	return op == IPSEC_SA_ADD || op == IPSEC_POLICY_ADD || op == IPSEC_POLICY_DELETE;
 }
 
-static void copy_selectors(struct request_mail *mail, const struct traffic_selector **local, unsigned locals,
-	const struct traffic_selector **remote, unsigned remotes)
+static void copy_selectors(struct request_mail *mail, const struct traffic_selector **local,
+	unsigned locals, const struct traffic_selector **remote, unsigned remotes)
 {
 	if (locals)
 		memcpy(mail->selectors, *local, locals * sizeof(**local));
@@ -198,10 +201,11 @@ bool dataplane_submit(struct dataplane *dp, const struct dataplane_client *clien
 	if (too_many) /* is refused by its count, without a look at the selectors */
 		mail->request.policy.local_ts_count = mail->request.sa.local_ts_count = UINT32_MAX;
 	else if (sa)
-		copy_selectors(mail, &mail->request.sa.local_ts, locals, &mail->request.sa.remote_ts, remotes);
+		copy_selectors(mail, &mail->request.sa.local_ts, locals,
+			&mail->request.sa.remote_ts, remotes);
 	else if (has_selectors(request->op))
-		copy_selectors(
-			mail, &mail->request.policy.local_ts, locals, &mail->request.policy.remote_ts, remotes);
+		copy_selectors(mail, &mail->request.policy.local_ts, locals,
+			&mail->request.policy.remote_ts, remotes);
 	if (mailbox_post(dp->box, &mail->mail))
 		return true;
 	secret_wipe(mail, size);

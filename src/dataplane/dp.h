@@ -19,25 +19,52 @@
 #include "sad.h"
 #include "spd.h"
 
-#define LCORES_MAX       64
-#define BURST            32
-#define TX_BATCH         64
-#define PENDING_MAX      128   /* packets that wait for a neighbour, per packet thread */
-#define ETHER_LEN        14
-#define NAT_T_PORT       4500
-#define IKE_PORT         500
-#define FRAME_MAX        (RTE_MBUF_DEFAULT_DATAROOM)
+#define LCORES_MAX  64
+#define BURST       32
+#define TX_BATCH    64
+#define PENDING_MAX 128 /* packets that wait for a neighbour, per packet thread */
+#define ETHER_LEN   14
+#define NAT_T_PORT  4500
+#define IKE_PORT    500
+#define FRAME_MAX   (RTE_MBUF_DEFAULT_DATAROOM)
 
-enum { PROTOCOL_ICMP = 1, PROTOCOL_IPV4 = 4, PROTOCOL_TCP = 6, PROTOCOL_UDP = 17, PROTOCOL_IPV6 = 41,
-	PROTOCOL_ESP = 50, PROTOCOL_ICMPV6 = 58, PROTOCOL_NONE = 59 };
+enum {
+	PROTOCOL_ICMP = 1,
+	PROTOCOL_IPV4 = 4,
+	PROTOCOL_TCP = 6,
+	PROTOCOL_UDP = 17,
+	PROTOCOL_IPV6 = 41,
+	PROTOCOL_ESP = 50,
+	PROTOCOL_ICMPV6 = 58,
+	PROTOCOL_NONE = 59
+};
 
 /* In the order of stat_names[] in stats.c. */
 enum counter {
-	STAT_ESP_IN_PACKETS, STAT_ESP_IN_BYTES, STAT_ESP_OUT_PACKETS, STAT_ESP_OUT_BYTES,
-	STAT_TO_TWIN, STAT_FROM_TWIN, STAT_FORWARDED,
-	STAT_NO_SA, STAT_NO_SPI, STAT_REPLAY, STAT_AUTH, STAT_SELECTOR, STAT_CLEAR, STAT_MALFORMED,
-	STAT_NO_ROUTE, STAT_NO_BUFFER, STAT_TOO_BIG, STAT_EXPIRED, STAT_FRAGMENT, STAT_ECN,
-	STAT_KEEPALIVES, STAT_EVENTS_LOST, STAT_IDLE_SLEEPS, STAT_BUSY_POLLS,
+	STAT_ESP_IN_PACKETS,
+	STAT_ESP_IN_BYTES,
+	STAT_ESP_OUT_PACKETS,
+	STAT_ESP_OUT_BYTES,
+	STAT_TO_TWIN,
+	STAT_FROM_TWIN,
+	STAT_FORWARDED,
+	STAT_NO_SA,
+	STAT_NO_SPI,
+	STAT_REPLAY,
+	STAT_AUTH,
+	STAT_SELECTOR,
+	STAT_CLEAR,
+	STAT_MALFORMED,
+	STAT_NO_ROUTE,
+	STAT_NO_BUFFER,
+	STAT_TOO_BIG,
+	STAT_EXPIRED,
+	STAT_FRAGMENT,
+	STAT_ECN,
+	STAT_KEEPALIVES,
+	STAT_EVENTS_LOST,
+	STAT_IDLE_SLEEPS,
+	STAT_BUSY_POLLS,
 	STAT_COUNT,
 };
 
@@ -50,17 +77,17 @@ struct port_source {
 
 struct port {
 	unsigned index;
-	uint16_t id;             /* DPDK's */
+	uint16_t id; /* DPDK's */
 	bool started;
 	char device[64], twin[16];
-	int twin_fd;             /* -1: no twin */
-	int wake_fd;             /* readable when frames wait; -1: unknown */
-	unsigned twin_index;     /* of the interface */
+	int twin_fd;         /* -1: no twin */
+	int wake_fd;         /* readable when frames wait; -1: unknown */
+	unsigned twin_index; /* of the interface */
 	struct rte_ether_addr mac;
 	uint16_t mtu;
-	unsigned owner;          /* the lcore that receives and sends on it */
+	unsigned owner;             /* the lcore that receives and sends on it */
 	struct port_source *source; /* atomic */
-	struct rte_mbuf *spare;  /* owner: for the next read from the twin */
+	struct rte_mbuf *spare;     /* owner: for the next read from the twin */
 };
 
 enum origin { ORIGIN_PORT, ORIGIN_TWIN, ORIGIN_TUNNEL, ORIGIN_SELF };
@@ -68,15 +95,16 @@ enum origin { ORIGIN_PORT, ORIGIN_TWIN, ORIGIN_TUNNEL, ORIGIN_SELF };
 /* Why a packet was handed to another lcore. */
 enum handover { HANDOVER_ESP_IN, HANDOVER_OUTBOUND, HANDOVER_SEND, HANDOVER_TWIN };
 
-/* Travels in each mbuf's private area. Behind classification the mbuf's data begins at the IP header. */
+/* Travels in each mbuf's private area. Behind classification the mbuf's data begins at the IP
+ * header. */
 struct packet {
 	struct flow flow;
-	uint8_t port;            /* where it came in */
+	uint8_t port; /* where it came in */
 	uint8_t origin;
 	uint8_t handover, target; /* target: port of HANDOVER_SEND and HANDOVER_TWIN */
-	uint16_t esp_at;         /* from the IP header */
-	bool encapsulated;       /* in UDP */
-	uint16_t outer_port;     /* source port of the encapsulation */
+	uint16_t esp_at;          /* from the IP header */
+	bool encapsulated;        /* in UDP */
+	uint16_t outer_port;      /* source port of the encapsulation */
 };
 
 static inline struct packet *packet_of(struct rte_mbuf *m)
@@ -90,7 +118,7 @@ struct outbound {
 };
 
 struct pending {
-	struct rte_mbuf *mbuf;   /* NULL: free */
+	struct rte_mbuf *mbuf; /* NULL: free */
 	struct fib_hop hop;
 	uint64_t until_ms;
 };
@@ -109,7 +137,10 @@ struct lcore {
 	struct outbound esp_out[ESP_BURST_MAX];
 	/* Two, since what comes out of one tunnel may fill the batch of another. */
 	struct esp_op ops[ESP_BURST_MAX], ops_in[ESP_BURST_MAX];
-	struct { unsigned count; struct rte_mbuf *mbufs[TX_BATCH]; } tx[DATAPLANE_PORTS_MAX];
+	struct {
+		unsigned count;
+		struct rte_mbuf *mbufs[TX_BATCH];
+	} tx[DATAPLANE_PORTS_MAX];
 
 	unsigned pending_count;
 	uint64_t pending_generation, pending_tried_ms;
@@ -119,9 +150,9 @@ struct lcore {
 	uint64_t icmp_filled_ms;
 	uint16_t ip_id;
 
-	struct rte_ring *ring;   /* handed over to this lcore */
-	int wake_fd;             /* eventfd */
-	bool asleep;             /* atomic */
+	struct rte_ring *ring; /* handed over to this lcore */
+	int wake_fd;           /* eventfd */
+	bool asleep;           /* atomic */
 } __attribute__((aligned(64)));
 
 struct dataplane {
@@ -129,7 +160,7 @@ struct dataplane {
 	struct port ports[DATAPLANE_PORTS_MAX];
 	struct lcore *lcores;
 	unsigned idle_sleep_us;
-	int cpus[LCORES_MAX];    /* -1: anywhere */
+	int cpus[LCORES_MAX]; /* -1: anywhere */
 	uint32_t sa_capacity;
 	struct rte_mempool *pool;
 
@@ -145,8 +176,8 @@ struct dataplane {
 
 	pthread_t control;
 	struct mailbox *box;
-	bool stop_lcores;        /* atomic */
-	bool control_ended;      /* the control thread saw MAIL_STOP */
+	bool stop_lcores;            /* atomic */
+	bool control_ended;          /* the control thread saw MAIL_STOP */
 	pthread_mutex_t client_lock; /* control path only */
 	struct dataplane_client event_client;
 	bool events_off;
@@ -154,7 +185,7 @@ struct dataplane {
 	/* The start: the control thread reports to the starter. */
 	pthread_mutex_t start_lock;
 	pthread_cond_t start_told;
-	int start_state;         /* 0 running, 1 up, -1 failed */
+	int start_state; /* 0 running, 1 up, -1 failed */
 	char start_error[256];
 };
 
@@ -192,8 +223,10 @@ void esp_out_run(struct lcore *lc);
 /* An IP packet towards a next hop; waits a little for its neighbour to be known. */
 void forward_to_hop(struct lcore *lc, struct rte_mbuf *m, const struct fib_hop *hop);
 /* The hop to an address; false: no route over a port of ours. */
-bool forward_find_hop(struct lcore *lc, uint8_t family, const struct ip_key *dst, struct fib_hop *hop);
-/* Forwards by route, or leaves it to the kernel where a route leads elsewhere or the packet needs an answer. */
+bool forward_find_hop(
+	struct lcore *lc, uint8_t family, const struct ip_key *dst, struct fib_hop *hop);
+/* Forwards by route, or leaves it to the kernel where a route leads elsewhere or the packet needs
+ * an answer. */
 void forward_packet(struct lcore *lc, struct rte_mbuf *m);
 /* Takes one from the hop limit; false when it was the last. */
 bool forward_age(struct rte_mbuf *m);
@@ -205,10 +238,11 @@ void forward_drop_pending(struct lcore *lc);
 /* ---- icmp.c, fragment.c ---- */
 /* Tells the sender that no more than `mtu` bytes go through. The packet stays the caller's. */
 void icmp_too_big(struct lcore *lc, const struct rte_mbuf *m, unsigned mtu);
-/* Cuts an IPv4 packet into fragments of at most `mtu` bytes; takes the packet. Returns how many, 0 when
- * it cannot be (counted). */
+/* Cuts an IPv4 packet into fragments of at most `mtu` bytes; takes the packet. Returns how many, 0
+ * when it cannot be (counted). */
 #define FRAGMENTS_MAX 16
-unsigned fragment_ipv4(struct lcore *lc, struct rte_mbuf *m, unsigned mtu, struct rte_mbuf *out[FRAGMENTS_MAX]);
+unsigned fragment_ipv4(
+	struct lcore *lc, struct rte_mbuf *m, unsigned mtu, struct rte_mbuf *out[FRAGMENTS_MAX]);
 uint16_t ipv4_checksum(const uint8_t *header, unsigned len);
 
 /* ---- lcore.c ---- */
@@ -220,8 +254,8 @@ void lcore_hand_over(struct lcore *lc, unsigned to, struct rte_mbuf *m, enum han
 uint64_t clock_ms(void);
 
 /* ---- port.c ---- */
-bool port_open(struct dataplane *dp, unsigned index, const struct dataplane_port *config, char *error,
-	size_t error_size);
+bool port_open(struct dataplane *dp, unsigned index, const struct dataplane_port *config,
+	char *error, size_t error_size);
 void port_close(struct port *port);
 /* A whole frame: queued for the end of this round. */
 void port_send(struct lcore *lc, unsigned port, struct rte_mbuf *m);
@@ -257,7 +291,8 @@ struct neighbour_mail {
 	uint8_t port, family;
 	struct ip_key address;
 };
-/* The control thread's life, from EAL's start to its end. `arg`: the dataplane_config's ports are in dp->ports. */
+/* The control thread's life, from EAL's start to its end. `arg`: the dataplane_config's ports are
+ * in dp->ports. */
 struct control_start {
 	struct dataplane *dp;
 	const struct dataplane_config *config;
@@ -279,6 +314,7 @@ void netlink_run(struct netlink *netlink);
 /* Has the first full picture been taken in? */
 bool netlink_ready(const struct netlink *netlink);
 /* Has the kernel resolve, or confirm, a neighbour. */
-void netlink_resolve(struct netlink *netlink, unsigned port, uint8_t family, const struct ip_key *address);
+void netlink_resolve(
+	struct netlink *netlink, unsigned port, uint8_t family, const struct ip_key *address);
 
 #endif

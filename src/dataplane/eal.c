@@ -1,5 +1,5 @@
-/* DPDK's environment layer, kept from reaching beyond itself: no signals, no standard output, no telemetry, no pinning of
- * any thread but the one that calls. */
+/* DPDK's environment layer, kept from reaching beyond itself: no signals, no standard output, no
+ * telemetry, no pinning of any thread but the one that calls. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <sched.h>
@@ -16,9 +16,9 @@
 #include "base/log.h"
 #include "dp.h"
 
-#define ARGS_MAX       24
-#define HUGEPAGE_MB    2
-#define CPU_LIST_MAX   2048
+#define ARGS_MAX     24
+#define HUGEPAGE_MB  2
+#define CPU_LIST_MAX 2048
 
 static bool started;
 
@@ -61,12 +61,12 @@ static int print_nothing(int level, const char *format, va_list arguments)
 	return 0;
 }
 
-/* The libraries beneath net_af_xdp write to standard error on their own account, about things that are as they
- * should be. They came with DPDK's driver, if at all, and are no dependency of ours. */
+/* The libraries beneath net_af_xdp write to standard error on their own account, about things that
+ * are as they should be. They came with DPDK's driver, if at all, and are no dependency of ours. */
 static void quiet_library(const char *library, const char *set_print)
 {
 	typedef int print_fn(int level, const char *format, va_list arguments);
-	typedef print_fn *set_print_fn(print_fn *print);
+	typedef print_fn *set_print_fn(print_fn * print);
 	void *handle = dlopen(library, RTLD_NOW | RTLD_NOLOAD);
 	if (!handle)
 		return;
@@ -115,8 +115,10 @@ bool eal_start(unsigned memory_mb, const char *file_prefix, char *error, size_t 
 	}
 	bool huge = hugepages_free_mb() >= memory_mb + memory_mb / 2;
 	snprintf(memory, sizeof(memory), "%u", memory_mb);
-	static char name[] = "pluto", no_pci[] = "--no-pci", in_memory[] = "--in-memory",
-		no_files[] = "--no-shconf", no_huge[] = "--no-huge", no_telemetry[] = "--no-telemetry", lcores[] = "--lcores",
+	static char
+		name[] = "pluto",
+		no_pci[] = "--no-pci", in_memory[] = "--in-memory", no_files[] = "--no-shconf",
+		no_huge[] = "--no-huge", no_telemetry[] = "--no-telemetry", lcores[] = "--lcores",
 		m[] = "-m", level[] = "--log-level=warning",
 		quiet[] = "--log-level=lib.eal:error", /* which sizes of hugepages there are not */
 		iova[] = "--iova-mode=va";
@@ -140,8 +142,8 @@ bool eal_start(unsigned memory_mb, const char *file_prefix, char *error, size_t 
 		args[count++] = no_huge;
 	/* EAL reads its arguments by getopt, whose state belongs to the whole process. */
 	if (rte_eal_init(count, args) < 0) {
-		snprintf(error, error_size, "dataplane: DPDK does not start with %u MB of %s: %s", memory_mb,
-			huge ? "hugepages" : "ordinary memory", rte_strerror(rte_errno));
+		snprintf(error, error_size, "dataplane: DPDK does not start with %u MB of %s: %s",
+			memory_mb, huge ? "hugepages" : "ordinary memory", rte_strerror(rte_errno));
 		return false;
 	}
 	started = true;

@@ -53,9 +53,8 @@ size_t esp_keys_size(const struct esp_transform *transform)
 	return (size + 63) / 64 * 64;
 }
 
-static void expand_hmac_half(
-	struct esp_engine *engine, uint16_t integ, const uint8_t *key, size_t key_len, uint8_t pad,
-	uint8_t *out)
+static void expand_hmac_half(struct esp_engine *engine, uint16_t integ, const uint8_t *key,
+	size_t key_len, uint8_t pad, uint8_t *out)
 {
 	uint8_t block[HMAC_BLOCK_MAX];
 	memset(block, pad, sizeof(block));
@@ -129,7 +128,8 @@ static void put32(uint8_t *p, uint32_t v)
 	memcpy(p, &v, 4);
 }
 
-/* RFC 4106, section 5 and RFC 7634, section 2.1: SPI and sequence number, with ESN all 64 bits of it. */
+/* RFC 4106, section 5 and RFC 7634, section 2.1: SPI and sequence number, with ESN all 64 bits of
+ * it. */
 static unsigned write_aad(struct esp_op *op)
 {
 	put32(op->aad, op->context->spi);
@@ -196,8 +196,9 @@ static void fill_chacha(IMB_JOB *job, struct esp_op *op)
 	job->msg_len_to_hash_in_bytes = job->msg_len_to_cipher_in_bytes;
 }
 
-/* The ICV covers header, IV and ciphertext, and with ESN the high half of the sequence number behind them
- * (RFC 4303, section 2.2.1). It is written where the ICV lies, which has been saved or is yet to come. */
+/* The ICV covers header, IV and ciphertext, and with ESN the high half of the sequence number
+ * behind them (RFC 4303, section 2.2.1). It is written where the ICV lies, which has been saved or
+ * is yet to come. */
 static void fill_hmac(IMB_JOB *job, struct esp_op *op)
 {
 	const struct esp_transform *t = &op->context->transform;
@@ -278,7 +279,8 @@ static void random_bytes(struct esp_engine *engine, uint8_t *out, unsigned len)
 	if (engine->random_left < len) {
 		size_t have = 0;
 		while (have < sizeof(engine->random)) {
-			ssize_t n = getrandom(engine->random + have, sizeof(engine->random) - have, 0);
+			ssize_t n =
+				getrandom(engine->random + have, sizeof(engine->random) - have, 0);
 			if (n > 0)
 				have += (size_t)n;
 		}

@@ -1,5 +1,6 @@
-/* ESP's cryptography on plain buffers, in bursts (RFC 4303; RFC 4106, RFC 7634, RFC 3602, RFC 4868), by
- * intel-ipsec-mb. Knows no packet buffers and no SA: esp_in.c and esp_out.c build on it. */
+/* ESP's cryptography on plain buffers, in bursts (RFC 4303; RFC 4106, RFC 7634, RFC 3602, RFC
+ * 4868), by intel-ipsec-mb. Knows no packet buffers and no SA: esp_in.c and esp_out.c build on it.
+ */
 #ifndef DATAPLANE_ESP_H
 #define DATAPLANE_ESP_H
 
@@ -18,7 +19,8 @@ union esp_keys {
 	struct gcm_key_data gcm;
 	struct {
 		uint32_t encrypt[15 * 4], decrypt[15 * 4];
-		uint8_t inner[64], outer[64]; /* HMAC's state behind its padded key (RFC 2104, section 4) */
+		uint8_t inner[64],
+			outer[64]; /* HMAC's state behind its padded key (RFC 2104, section 4) */
 	} cbc;
 	struct {
 		uint8_t key[32];
@@ -27,7 +29,7 @@ union esp_keys {
 
 struct esp_context {
 	struct esp_transform transform;
-	uint32_t spi;   /* host order */
+	uint32_t spi; /* host order */
 	bool esn;
 	uint8_t salt[4];
 	union esp_keys *keys;
@@ -45,17 +47,18 @@ void esp_engine_end(struct esp_engine *engine);
 
 /* Any multiple of 64; what the transform's keys take out of union esp_keys. */
 size_t esp_keys_size(const struct esp_transform *transform);
-/* Expands the keys into context->keys (64-byte aligned, esp_keys_size bytes). `encr_key` holds the salt at its end. */
+/* Expands the keys into context->keys (64-byte aligned, esp_keys_size bytes). `encr_key` holds the
+ * salt at its end. */
 void esp_keys_expand(struct esp_engine *engine, struct esp_context *context,
 	const uint8_t *encr_key, const uint8_t *integ_key);
 
 /* One packet of a burst. */
 struct esp_op {
 	const struct esp_context *context;
-	uint8_t *esp;   /* the ESP header */
-	uint32_t len;   /* from the header to the end of the ICV */
-	uint64_t seq;   /* all of it, also where only the low half is sent */
-	bool ok;        /* esp_open_burst: authentic, and decrypted in place */
+	uint8_t *esp; /* the ESP header */
+	uint32_t len; /* from the header to the end of the ICV */
+	uint64_t seq; /* all of it, also where only the low half is sent */
+	bool ok;      /* esp_open_burst: authentic, and decrypted in place */
 	/* The engine's own. */
 	uint8_t iv[16], aad[16], received[ESP_ICV_MAX];
 	uint8_t icv[64];

@@ -1,5 +1,5 @@
-/* Inbound ESP (RFC 4303, section 3.4): SA by SPI, replay check, cryptography in bursts, decapsulation, and the check of
- * what came out against the SA's selectors. */
+/* Inbound ESP (RFC 4303, section 3.4): SA by SPI, replay check, cryptography in bursts,
+ * decapsulation, and the check of what came out against the SA's selectors. */
 #include <string.h>
 
 #include <rte_ip.h>
@@ -106,7 +106,7 @@ static void set_tos(uint8_t *ip, struct flow *f, uint8_t tos)
 	if (f->tos == tos)
 		return;
 	if (f->family == AF_INET) {
-		uint32_t sum = (uint16_t)~(ip[10] << 8 | ip[11]);
+		uint32_t sum = (uint16_t) ~(ip[10] << 8 | ip[11]);
 		sum += (uint16_t)~f->tos;
 		sum += tos;
 		sum = (sum & 0xffff) + (sum >> 16);
@@ -225,13 +225,14 @@ static void count_carried(struct lcore *lc, struct sa *sa, unsigned bytes)
 }
 
 /* Only the newest packet tells where the peer is now: an old one may have been held back. */
-static void note_remote(struct lcore *lc, struct sa *sa, const struct packet *p, const struct ip_key *src,
-	uint8_t family, uint64_t seq)
+static void note_remote(struct lcore *lc, struct sa *sa, const struct packet *p,
+	const struct ip_key *src, uint8_t family, uint64_t seq)
 {
 	const struct sa_path *path = sa_path_of(sa);
 	if (!path->udp_encapsulation || !p->encapsulated || seq != sa->replay.top)
 		return;
-	if (path->family == family && ip_key_equal(&path->remote, src) && path->remote_port == p->outer_port)
+	if (path->family == family && ip_key_equal(&path->remote, src) &&
+		path->remote_port == p->outer_port)
 		return;
 	struct ip_endpoint remote = {ip_address_of_key(src, family), p->outer_port};
 	event_moved(lc, sa, &remote);
@@ -267,8 +268,9 @@ static void finish(struct lcore *lc, struct rte_mbuf *m, const struct esp_op *op
 		rte_pktmbuf_free(m);
 		return;
 	}
-	bool opened = sa->mode == IPSEC_TUNNEL ? open_tunnel(lc, m, sa, payload, len, next_header)
-					       : open_transport(lc, m, sa, payload, len, next_header);
+	bool opened = sa->mode == IPSEC_TUNNEL
+			      ? open_tunnel(lc, m, sa, payload, len, next_header)
+			      : open_transport(lc, m, sa, payload, len, next_header);
 	if (!opened)
 		return;
 	if (!sa_selects(sa, &p->flow, IPSEC_INBOUND)) {

@@ -1,13 +1,15 @@
-/* Outbound ESP (RFC 4303, section 3.3): SA, size, encapsulation, sequence number, cryptography in bursts, next hop. */
+/* Outbound ESP (RFC 4303, section 3.3): SA, size, encapsulation, sequence number, cryptography in
+ * bursts, next hop. */
 #include <string.h>
 
 #include <rte_ip.h>
 
 #include "dp.h"
 
-#define HOP_CHECK_MS    2000
-#define SEQ_LEFT_SOFT   (1ull << 24) /* packets before the end of 32-bit numbers: time for a new SA */
-#define INNER_MTU_MIN   68
+#define HOP_CHECK_MS  2000
+#define SEQ_LEFT_SOFT (1ull << 24) /* packets before the end of 32-bit numbers: time for a new SA  \
+				    */
+#define INNER_MTU_MIN 68
 
 /* ---- the SA's next hop ---- */
 
@@ -23,7 +25,8 @@ static bool check_hop(struct lcore *lc, struct sa *sa)
 	struct sa_hop *h = &sa->hop;
 	const struct sa_path *path = sa_path_of(sa);
 	uint64_t generation = fib_generation(&lc->dp->fib);
-	if (h->path == path && h->generation == generation && lc->now_ms - h->checked_ms < HOP_CHECK_MS)
+	if (h->path == path && h->generation == generation &&
+		lc->now_ms - h->checked_ms < HOP_CHECK_MS)
 		return true;
 	struct fib_hop hop;
 	if (!find_hop(lc, sa, &hop))
@@ -59,14 +62,16 @@ static unsigned headers_len(const struct sa *sa, const struct sa_path *path, con
 
 static unsigned outer_len(const struct sa *sa, const struct sa_path *path, const struct flow *f)
 {
-	return headers_len(sa, path, f) + esp_overhead(&sa->esp.transform) + padded(sa, carried(sa, f));
+	return headers_len(sa, path, f) + esp_overhead(&sa->esp.transform) +
+	       padded(sa, carried(sa, f));
 }
 
 /* The longest packet that still fits. */
 static unsigned inner_mtu(const struct sa *sa, const struct sa_path *path, const struct flow *f)
 {
 	unsigned align = sa->esp.transform.align;
-	unsigned room = sa->hop.mtu, around = headers_len(sa, path, f) + esp_overhead(&sa->esp.transform);
+	unsigned room = sa->hop.mtu,
+		 around = headers_len(sa, path, f) + esp_overhead(&sa->esp.transform);
 	if (room <= around + align)
 		return 0;
 	room = (room - around) / align * align - ESP_TRAILER_LEN;
@@ -82,8 +87,8 @@ static void push(struct lcore *lc, struct rte_mbuf *m, struct sa *sa)
 	lc->esp_out[lc->esp_out_count++] = (struct outbound){m, sa};
 }
 
-/* What the kernel sent is as old as it should be. Not before an answer to the sender, who is to see the packet as it
- * came. */
+/* What the kernel sent is as old as it should be. Not before an answer to the sender, who is to see
+ * the packet as it came. */
 static void age_forwarded(struct rte_mbuf *m)
 {
 	uint8_t origin = packet_of(m)->origin;
@@ -91,8 +96,8 @@ static void age_forwarded(struct rte_mbuf *m)
 		forward_age(m);
 }
 
-/* RFC 4301, section 8: the sender learns the size where it may not be cut, else it is cut before it is
- * protected, so that the peer need not put ESP packets together. */
+/* RFC 4301, section 8: the sender learns the size where it may not be cut, else it is cut before it
+ * is protected, so that the peer need not put ESP packets together. */
 static void too_big(struct lcore *lc, struct rte_mbuf *m, struct sa *sa, unsigned mtu)
 {
 	struct packet *p = packet_of(m);
@@ -115,7 +120,8 @@ static void too_big(struct lcore *lc, struct rte_mbuf *m, struct sa *sa, unsigne
 void esp_out_add(struct lcore *lc, struct rte_mbuf *m, struct policy *policy)
 {
 	struct packet *p = packet_of(m);
-	struct sa *sa = policy->group ? __atomic_load_n(&policy->group->newest, __ATOMIC_ACQUIRE) : NULL;
+	struct sa *sa =
+		policy->group ? __atomic_load_n(&policy->group->newest, __ATOMIC_ACQUIRE) : NULL;
 	if (!sa) {
 		if (policy->trap)
 			event_acquire(lc, policy, &p->flow);
@@ -204,8 +210,8 @@ static void finish_ipv4(uint8_t *ip, unsigned header_len)
 	put16(ip + 10, ipv4_checksum(ip, header_len));
 }
 
-/* DF as the inner packet has it, but for an SA without path MTU discovery; a packet that may be cut on its
- * way needs an ID of its own (RFC 6864). */
+/* DF as the inner packet has it, but for an SA without path MTU discovery; a packet that may be cut
+ * on its way needs an ID of its own (RFC 6864). */
 static void write_tunnel_header(struct lcore *lc, const struct sa *sa, const struct sa_path *path,
 	const struct flow *inner, uint8_t *out, unsigned total)
 {

@@ -1,5 +1,5 @@
-/* What packet threads tell the control thread. Rare by construction: each SA tells of its limits once, a policy
- * acquires once a second, a moved peer is told of once a second. */
+/* What packet threads tell the control thread. Rare by construction: each SA tells of its limits
+ * once, a policy acquires once a second, a moved peer is told of once a second. */
 #include <stdlib.h>
 
 #include "dp.h"
@@ -52,9 +52,11 @@ void event_moved(struct lcore *lc, struct sa *sa, const struct ip_endpoint *remo
 	post_event(lc, &sa->client, &event);
 }
 
-static struct traffic_selector selector_of(const struct ip_key *address, const struct flow *f, uint16_t port)
+static struct traffic_selector selector_of(
+	const struct ip_key *address, const struct flow *f, uint16_t port)
 {
-	struct traffic_selector ts = {.protocol = f->protocol, .port_first = 0, .port_last = 0xffff};
+	struct traffic_selector ts = {
+		.protocol = f->protocol, .port_first = 0, .port_last = 0xffff};
 	ts.range.first = ts.range.last = ip_address_of_key(address, f->family);
 	if (f->has_ports)
 		ts.port_first = ts.port_last = port;

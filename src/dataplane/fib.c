@@ -7,7 +7,7 @@ bool fib_init(struct fib *fib, struct grace *grace)
 {
 	*fib = (struct fib){.grace = grace};
 	return grace_table_init(&fib->table, grace) &&
-		getrandom(fib->seed, sizeof(fib->seed), 0) == sizeof(fib->seed);
+	       getrandom(fib->seed, sizeof(fib->seed), 0) == sizeof(fib->seed);
 }
 
 void fib_end(struct fib *fib)
@@ -24,15 +24,16 @@ void fib_end(struct fib *fib)
 static uint64_t key_hash(const struct fib *fib, const struct fib_key *key)
 {
 	uint64_t rest = (uint64_t)key->index << 24 | (uint64_t)key->kind << 16 |
-		(uint64_t)key->family << 8 | key->len;
-	uint64_t h = key_mix(key->address.word[0] ^ fib->seed[0], key->address.word[1] ^ fib->seed[1]);
+			(uint64_t)key->family << 8 | key->len;
+	uint64_t h =
+		key_mix(key->address.word[0] ^ fib->seed[0], key->address.word[1] ^ fib->seed[1]);
 	return key_mix(h ^ rest, fib->seed[1] | 1);
 }
 
 static bool key_equal(const struct fib_key *a, const struct fib_key *b)
 {
 	return ip_key_equal(&a->address, &b->address) && a->kind == b->kind &&
-		a->family == b->family && a->len == b->len && a->index == b->index;
+	       a->family == b->family && a->len == b->len && a->index == b->index;
 }
 
 static struct fib_entry *entry_of(struct grace_node *node)
@@ -54,7 +55,8 @@ static struct fib_entry *match(struct grace_cursor *cursor, const struct fib_key
 static struct fib_entry *find_equal(const struct fib *fib, const struct fib_entry *entry)
 {
 	struct grace_cursor cursor = grace_table_first(&fib->table, key_hash(fib, &entry->key));
-	for (struct fib_entry *e; (e = match(&cursor, &entry->key)) != NULL; grace_table_next(&cursor))
+	for (struct fib_entry *e; (e = match(&cursor, &entry->key)) != NULL;
+		grace_table_next(&cursor))
 		if (e->metric == entry->metric && e->table == entry->table &&
 			e->interface == entry->interface)
 			return e;
@@ -102,7 +104,8 @@ static void unlink_entry(struct fib *fib, struct fib_entry *entry)
 static bool same_way(const struct fib_entry *a, const struct fib_entry *b)
 {
 	return a->port == b->port && a->gateway_family == b->gateway_family &&
-		ip_key_equal(&a->gateway, &b->gateway) && memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
+	       ip_key_equal(&a->gateway, &b->gateway) &&
+	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
 }
 
 bool fib_set(struct fib *fib, const struct fib_entry *entry)
@@ -172,11 +175,15 @@ bool fib_route(const struct fib *fib, uint8_t family, const struct ip_key *dst, 
 	for (int word = 2; word >= 0; word--) {
 		uint64_t bits = __atomic_load_n(&lens[word], __ATOMIC_ACQUIRE);
 		while (bits) {
-			unsigned bit = 63 - (unsigned)__builtin_clzll(bits), len = (unsigned)word * 64 + bit;
+			unsigned bit = 63 - (unsigned)__builtin_clzll(bits),
+				 len = (unsigned)word * 64 + bit;
 			bits &= ~(1ull << bit);
 			struct fib_key key = {.address = ip_key_prefix(dst, len),
-				.kind = FIB_ROUTE, .family = family, .len = (uint8_t)len};
-			struct grace_cursor cursor = grace_table_first(&fib->table, key_hash(fib, &key));
+				.kind = FIB_ROUTE,
+				.family = family,
+				.len = (uint8_t)len};
+			struct grace_cursor cursor =
+				grace_table_first(&fib->table, key_hash(fib, &key));
 			struct fib_entry *best = NULL;
 			for (struct fib_entry *e; (e = match(&cursor, &key)) != NULL;
 				grace_table_next(&cursor))

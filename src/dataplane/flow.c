@@ -3,9 +3,17 @@
 #define EXTENSION_HEADERS_MAX 8
 
 enum {
-	NEXT_HOP_BY_HOP = 0, NEXT_ICMP = 1, NEXT_TCP = 6, NEXT_UDP = 17, NEXT_DCCP = 33,
-	NEXT_ROUTING = 43, NEXT_FRAGMENT = 44, NEXT_ICMPV6 = 58, NEXT_DESTINATION = 60,
-	NEXT_SCTP = 132, NEXT_UDPLITE = 136,
+	NEXT_HOP_BY_HOP = 0,
+	NEXT_ICMP = 1,
+	NEXT_TCP = 6,
+	NEXT_UDP = 17,
+	NEXT_DCCP = 33,
+	NEXT_ROUTING = 43,
+	NEXT_FRAGMENT = 44,
+	NEXT_ICMPV6 = 58,
+	NEXT_DESTINATION = 60,
+	NEXT_SCTP = 132,
+	NEXT_UDPLITE = 136,
 };
 
 static uint16_t get16(const uint8_t *p)
@@ -59,9 +67,9 @@ static bool parse_ipv4(const uint8_t *packet, size_t len, struct flow *flow)
 	flow->hop_limit = packet[8];
 	flow->protocol = packet[9];
 	flow->dont_fragment = fragment & 0x4000;
-	flow->fragment = fragment & 0x1fff ? FLOW_LATER_FRAGMENT
-		: fragment & 0x2000        ? FLOW_FIRST_FRAGMENT
-					   : FLOW_WHOLE;
+	flow->fragment = fragment & 0x1fff   ? FLOW_LATER_FRAGMENT
+			 : fragment & 0x2000 ? FLOW_FIRST_FRAGMENT
+					     : FLOW_WHOLE;
 	flow->src = ip_key_of(packet + 12, AF_INET);
 	flow->dst = ip_key_of(packet + 16, AF_INET);
 	return parse_ports(packet, flow);
@@ -154,7 +162,7 @@ bool flow_is_neighbour_discovery(const struct flow *flow)
 {
 	uint8_t type = (uint8_t)(flow->src_port >> 8);
 	return flow->family == AF_INET6 && flow->protocol == NEXT_ICMPV6 && flow->has_ports &&
-		flow->hop_limit == 255 && type >= 133 && type <= 137;
+	       flow->hop_limit == 255 && type >= 133 && type <= 137;
 }
 
 bool flow_is_multicast(const struct flow *flow)

@@ -50,30 +50,33 @@ static inline bool ip_key_within(
 	uint64_t f0 = be64toh(first->word[0]), l0 = be64toh(last->word[0]);
 	if (k0 < f0 || k0 > l0)
 		return false;
-	return (k0 > f0 || k1 >= be64toh(first->word[1])) && (k0 < l0 || k1 <= be64toh(last->word[1]));
+	return (k0 > f0 || k1 >= be64toh(first->word[1])) &&
+	       (k0 < l0 || k1 <= be64toh(last->word[1]));
 }
 
 enum flow_fragment { FLOW_WHOLE, FLOW_FIRST_FRAGMENT, FLOW_LATER_FRAGMENT };
 
 struct flow {
 	struct ip_key src, dst;
-	uint8_t family;          /* AF_INET, AF_INET6 */
-	uint8_t protocol;        /* of the payload behind all extension headers */
-	uint8_t tos;             /* DSCP and ECN */
+	uint8_t family;   /* AF_INET, AF_INET6 */
+	uint8_t protocol; /* of the payload behind all extension headers */
+	uint8_t tos;      /* DSCP and ECN */
 	uint8_t hop_limit;
-	uint8_t fragment;        /* enum flow_fragment */
-	bool dont_fragment;      /* always so in IPv6 */
+	uint8_t fragment;   /* enum flow_fragment */
+	bool dont_fragment; /* always so in IPv6 */
 	bool has_ports;
-	uint16_t src_port, dst_port; /* host order; ICMP: type and code in both, as in RFC 7296, section 3.13.1 */
-	uint16_t header_len;     /* to the payload of `protocol` */
-	uint16_t protocol_at;    /* offset of the byte that holds `protocol` */
-	uint16_t transport_at;   /* where transport mode puts ESP: behind what routers on the way read */
+	uint16_t src_port, dst_port; /* host order; ICMP: type and code in both, as in RFC 7296,
+					section 3.13.1 */
+	uint16_t header_len;         /* to the payload of `protocol` */
+	uint16_t protocol_at;        /* offset of the byte that holds `protocol` */
+	uint16_t transport_at; /* where transport mode puts ESP: behind what routers on the way read
+				*/
 	uint16_t next_header_at; /* offset of the byte that names what is at transport_at */
 	uint32_t len;            /* the packet's own length; what follows is link padding */
 };
 
-/* `packet` begins with the IP header. False when it is no well-formed IPv4 or IPv6 packet of at most
- * `len` bytes. */
+/* `packet` begins with the IP header. False when it is no well-formed IPv4 or IPv6 packet of at
+ * most `len` bytes. */
 bool flow_parse(const uint8_t *packet, size_t len, struct flow *flow);
 /* Neighbour discovery (RFC 4861), which no policy may cut off. */
 bool flow_is_neighbour_discovery(const struct flow *flow);

@@ -1,11 +1,12 @@
-/* The last step of a packet: next hop, neighbour, frame; or the kernel, which knows what to do with the rest. */
+/* The last step of a packet: next hop, neighbour, frame; or the kernel, which knows what to do with
+ * the rest. */
 #include "dp.h"
 
 #include <string.h>
 
-#define NEIGHBOUR_WAIT_MS   1000
-#define NEIGHBOUR_RETRY_MS  5
-#define CONFIRM_MS          10000
+#define NEIGHBOUR_WAIT_MS  1000
+#define NEIGHBOUR_RETRY_MS 5
+#define CONFIRM_MS         10000
 
 static const uint8_t kernel_side_mac[6] = {0x02, 0, 0, 0, 0, 1};
 
@@ -48,9 +49,10 @@ static void send_frame(struct lcore *lc, struct rte_mbuf *m, unsigned port, cons
 	port_send(lc, port, m);
 }
 
-/* A neighbour that the kernel would have confirmed is used, and asked about now and then: the kernel
- * does not see the traffic that would make it ask itself. */
-static void confirm_neighbour(struct lcore *lc, struct fib_entry *neighbour, const struct fib_hop *hop)
+/* A neighbour that the kernel would have confirmed is used, and asked about now and then: the
+ * kernel does not see the traffic that would make it ask itself. */
+static void confirm_neighbour(
+	struct lcore *lc, struct fib_entry *neighbour, const struct fib_hop *hop)
 {
 	if (!__atomic_load_n(&neighbour->stale, __ATOMIC_RELAXED))
 		return;
@@ -76,10 +78,12 @@ static const uint8_t *hop_mac(struct lcore *lc, const struct fib_hop *hop)
 
 static bool same_hop(const struct fib_hop *a, const struct fib_hop *b)
 {
-	return a->port == b->port && a->family == b->family && ip_key_equal(&a->address, &b->address);
+	return a->port == b->port && a->family == b->family &&
+	       ip_key_equal(&a->address, &b->address);
 }
 
-/* Without room the packet is lost, as in any router. The kernel is asked once for each hop that is waited for. */
+/* Without room the packet is lost, as in any router. The kernel is asked once for each hop that is
+ * waited for. */
 static void wait_for_neighbour(struct lcore *lc, struct rte_mbuf *m, const struct fib_hop *hop)
 {
 	struct pending *free_place = NULL;
@@ -115,7 +119,8 @@ void forward_retry_pending(struct lcore *lc)
 	uint64_t generation = fib_generation(&lc->dp->fib);
 	if (lc->pending_count == 0)
 		return;
-	if (generation == lc->pending_generation && lc->now_ms - lc->pending_tried_ms < NEIGHBOUR_RETRY_MS)
+	if (generation == lc->pending_generation &&
+		lc->now_ms - lc->pending_tried_ms < NEIGHBOUR_RETRY_MS)
 		return;
 	lc->pending_generation = generation;
 	lc->pending_tried_ms = lc->now_ms;
@@ -144,7 +149,8 @@ void forward_drop_pending(struct lcore *lc)
 	lc->pending_count = 0;
 }
 
-bool forward_find_hop(struct lcore *lc, uint8_t family, const struct ip_key *dst, struct fib_hop *hop)
+bool forward_find_hop(
+	struct lcore *lc, uint8_t family, const struct ip_key *dst, struct fib_hop *hop)
 {
 	struct dataplane *dp = lc->dp;
 	if (fib_route(&dp->fib, family, dst, hop))

@@ -1,4 +1,5 @@
-/* IPv4 fragmentation (RFC 791, section 3.2) of a packet that a tunnel is too narrow for, and the checksum. */
+/* IPv4 fragmentation (RFC 791, section 3.2) of a packet that a tunnel is too narrow for, and the
+ * checksum. */
 #include <string.h>
 
 #include "dp.h"
@@ -40,7 +41,8 @@ static void blank_options(uint8_t *ip, unsigned header)
 	}
 }
 
-static struct rte_mbuf *cut(struct lcore *lc, struct rte_mbuf *m, unsigned at, unsigned len, bool last)
+static struct rte_mbuf *cut(
+	struct lcore *lc, struct rte_mbuf *m, unsigned at, unsigned len, bool last)
 {
 	const struct packet *p = packet_of(m);
 	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
@@ -68,7 +70,8 @@ static struct rte_mbuf *cut(struct lcore *lc, struct rte_mbuf *m, unsigned at, u
 	return f;
 }
 
-unsigned fragment_ipv4(struct lcore *lc, struct rte_mbuf *m, unsigned mtu, struct rte_mbuf *out[FRAGMENTS_MAX])
+unsigned fragment_ipv4(
+	struct lcore *lc, struct rte_mbuf *m, unsigned mtu, struct rte_mbuf *out[FRAGMENTS_MAX])
 {
 	const struct flow *f = &packet_of(m)->flow;
 	unsigned body = f->len - f->header_len, n = 0;

@@ -6,7 +6,8 @@
 
 static struct grace_buckets *buckets_new(uint64_t count, unsigned link)
 {
-	struct grace_buckets *buckets = calloc(1, sizeof(*buckets) + count * sizeof(buckets->at[0]));
+	struct grace_buckets *buckets =
+		calloc(1, sizeof(*buckets) + count * sizeof(buckets->at[0]));
 	if (buckets) {
 		buckets->mask = count - 1;
 		buckets->link = link;
@@ -80,5 +81,6 @@ void grace_table_remove(struct grace_table *table, struct grace_node *node)
 
 size_t grace_table_bytes(const struct grace_table *table)
 {
-	return sizeof(struct grace_buckets) + (table->buckets->mask + 1) * sizeof(struct grace_node *);
+	return sizeof(struct grace_buckets) +
+	       (table->buckets->mask + 1) * sizeof(struct grace_node *);
 }

@@ -1,5 +1,5 @@
-/* What the gateway itself has to say: the packet was too big for the tunnel (RFC 4301, section 8.2; RFC 792 and 1191, RFC
- * 4443). */
+/* What the gateway itself has to say: the packet was too big for the tunnel (RFC 4301, section 8.2;
+ * RFC 792 and 1191, RFC 4443). */
 #include <string.h>
 
 #include <rte_ip.h>
@@ -18,8 +18,8 @@ static bool may_answer(struct lcore *lc)
 	if (more > 0) {
 		lc->icmp_filled_ms = lc->now_ms;
 		lc->icmp_tokens = more + lc->icmp_tokens > ANSWERS_PER_SECOND
-			? ANSWERS_PER_SECOND
-			: (unsigned)(lc->icmp_tokens + more);
+					  ? ANSWERS_PER_SECOND
+					  : (unsigned)(lc->icmp_tokens + more);
 	}
 	if (lc->icmp_tokens == 0)
 		return false;
@@ -27,7 +27,8 @@ static bool may_answer(struct lcore *lc)
 	return true;
 }
 
-/* RFC 1122, section 3.2.2; RFC 4443, section 2.4 (e): never on errors, on later fragments, or to nobody. */
+/* RFC 1122, section 3.2.2; RFC 4443, section 2.4 (e): never on errors, on later fragments, or to
+ * nobody. */
 static bool deserves_answer(const struct flow *f)
 {
 	uint8_t type = (uint8_t)(f->src_port >> 8);
@@ -47,7 +48,8 @@ static void put16(uint8_t *p, unsigned v)
 	p[1] = (uint8_t)v;
 }
 
-static void write_ipv4(uint8_t *ip, const struct ip_key *src, const struct ip_key *dst, unsigned total)
+static void write_ipv4(
+	uint8_t *ip, const struct ip_key *src, const struct ip_key *dst, unsigned total)
 {
 	memset(ip, 0, 20);
 	ip[0] = 0x45;
@@ -60,7 +62,8 @@ static void write_ipv4(uint8_t *ip, const struct ip_key *src, const struct ip_ke
 	put16(ip + 10, ipv4_checksum(ip, 20));
 }
 
-static void write_ipv6(uint8_t *ip, const struct ip_key *src, const struct ip_key *dst, unsigned total)
+static void write_ipv6(
+	uint8_t *ip, const struct ip_key *src, const struct ip_key *dst, unsigned total)
 {
 	memset(ip, 0, 40);
 	ip[0] = 0x60;
@@ -88,8 +91,10 @@ static void write_message(uint8_t *ip, uint8_t family, unsigned total, unsigned 
 	}
 }
 
-/* The gateway's own kernel would not believe an error that comes from itself: it hears it as from the other end. */
-static struct ip_key answer_source(struct lcore *lc, const struct flow *f, const struct port_source *source)
+/* The gateway's own kernel would not believe an error that comes from itself: it hears it as from
+ * the other end. */
+static struct ip_key answer_source(
+	struct lcore *lc, const struct flow *f, const struct port_source *source)
 {
 	if (fib_is_local(&lc->dp->fib, f->family, &f->src))
 		return f->dst;
@@ -106,13 +111,15 @@ void icmp_too_big(struct lcore *lc, const struct rte_mbuf *m, unsigned mtu)
 	/* IPv6 knows no smaller one (RFC 8200, section 5). */
 	if (!v4 && mtu < 1280)
 		mtu = 1280;
-	if (!source || !(v4 ? source->has4 : source->has6) || !deserves_answer(f) || !may_answer(lc))
+	if (!source || !(v4 ? source->has4 : source->has6) || !deserves_answer(f) ||
+		!may_answer(lc))
 		return;
 	unsigned header = v4 ? 20 : 40, quote = v4 ? QUOTE_IPV4 : QUOTE_IPV6;
 	if (quote > f->len)
 		quote = f->len;
 	struct rte_mbuf *answer = rte_pktmbuf_alloc(lc->dp->pool);
-	uint8_t *ip = answer ? (uint8_t *)rte_pktmbuf_append(answer, (uint16_t)(header + 8 + quote)) : NULL;
+	uint8_t *ip = answer ? (uint8_t *)rte_pktmbuf_append(answer, (uint16_t)(header + 8 + quote))
+			     : NULL;
 	if (!ip) {
 		rte_pktmbuf_free(answer);
 		count(lc, STAT_NO_BUFFER, 1);

@@ -1,5 +1,5 @@
-/* A packet thread: takes packets from its ports, their twins and other lcores, in bursts, and sleeps when there are
- * none. */
+/* A packet thread: takes packets from its ports, their twins and other lcores, in bursts, and
+ * sleeps when there are none. */
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
@@ -17,11 +17,11 @@
 #include "dp.h"
 
 #define RING_SIZE        1024
-#define SPIN_ROUNDS      64      /* empty rounds before the first sleep: about 50 us */
+#define SPIN_ROUNDS      64 /* empty rounds before the first sleep: about 50 us */
 #define SLEEP_FIRST_US   20
-#define SLEEP_TOLD_MS    200     /* where every source of packets can wake us */
+#define SLEEP_TOLD_MS    200 /* where every source of packets can wake us */
 #define TWIN_BURST       32
-#define TWIN_BUSY_ROUNDS 4       /* under load the twin is looked at in one round of these */
+#define TWIN_BUSY_ROUNDS 4 /* under load the twin is looked at in one round of these */
 
 uint64_t clock_ms(void)
 {
@@ -133,7 +133,7 @@ static unsigned run_round(struct lcore *lc, unsigned round, bool idle)
 struct sleeper {
 	struct pollfd fds[2 * DATAPLANE_PORTS_MAX + 1];
 	nfds_t count;
-	bool all_told;     /* every source of packets is among the descriptors */
+	bool all_told; /* every source of packets is among the descriptors */
 	unsigned next_us;
 };
 
@@ -172,7 +172,8 @@ static void sleeper_sleep(struct sleeper *s, struct lcore *lc)
 		count(lc, STAT_IDLE_SLEEPS, 1);
 	}
 	__atomic_store_n(&lc->asleep, false, __ATOMIC_RELAXED);
-	s->next_us = s->next_us * 2 < lc->dp->idle_sleep_us ? s->next_us * 2 : lc->dp->idle_sleep_us;
+	s->next_us =
+		s->next_us * 2 < lc->dp->idle_sleep_us ? s->next_us * 2 : lc->dp->idle_sleep_us;
 }
 
 /* ---- life ---- */
@@ -238,7 +239,8 @@ bool lcore_start(struct dataplane *dp, unsigned index, char *error, size_t error
 	lc->counters = counter_set_new(STAT_COUNT);
 	if (lc->wake_fd < 0 || !lc->ring || !lc->counters.cells || !esp_engine_init(&lc->engine) ||
 		pthread_create(&lc->thread, NULL, lcore_main, lc) != 0) {
-		snprintf(error, error_size, "dataplane: packet thread %u does not start: no memory", index);
+		snprintf(error, error_size, "dataplane: packet thread %u does not start: no memory",
+			index);
 		return false;
 	}
 	lc->running = true;

@@ -1,6 +1,6 @@
-/* Addresses, routes and neighbours, learned from the kernel: a full picture at the start, changes as they come, and a
- * full picture again when changes were lost or are of the kind that the kernel does not tell in full (a link that goes
- * down takes its routes along in silence). */
+/* Addresses, routes and neighbours, learned from the kernel: a full picture at the start, changes
+ * as they come, and a full picture again when changes were lost or are of the kind that the kernel
+ * does not tell in full (a link that goes down takes its routes along in silence). */
 #include <errno.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -23,13 +23,15 @@
 struct netlink {
 	struct dataplane *dp;
 	struct nl_sock *events, *asks;
-	unsigned dump;     /* the next of dumps[] to be asked for */
+	unsigned dump; /* the next of dumps[] to be asked for */
 	bool dumping;
-	bool again;        /* the picture is spoilt: once more from the start */
+	bool again; /* the picture is spoilt: once more from the start */
 	bool ready;
 };
 
-static const struct { int type, family; } dumps[] = {
+static const struct {
+	int type, family;
+} dumps[] = {
 	{RTM_GETADDR, AF_UNSPEC},
 	{RTM_GETNEIGH, AF_UNSPEC},
 	{RTM_GETROUTE, AF_INET},
@@ -185,11 +187,12 @@ static void on_route(struct netlink *nl, struct nlmsghdr *header, bool add)
 	struct nlattr *attrs[RTA_MAX + 1];
 	struct fib_entry entry = {.key.kind = FIB_ROUTE, .port = FIB_KERNEL};
 	uint8_t family = message->rtm_family;
-	if (nlmsg_parse(header, sizeof(*message), attrs, RTA_MAX, NULL) < 0 || ip_len(family) == 0 ||
-		message->rtm_dst_len > ip_bits(family))
+	if (nlmsg_parse(header, sizeof(*message), attrs, RTA_MAX, NULL) < 0 ||
+		ip_len(family) == 0 || message->rtm_dst_len > ip_bits(family))
 		return;
 	uint32_t table = attrs[RTA_TABLE] ? nla_get_u32(attrs[RTA_TABLE]) : message->rtm_table;
-	if (table != RT_TABLE_MAIN || (message->rtm_flags & RTM_F_CLONED) || message->rtm_src_len != 0)
+	if (table != RT_TABLE_MAIN || (message->rtm_flags & RTM_F_CLONED) ||
+		message->rtm_src_len != 0)
 		return;
 	entry.key.family = family;
 	if (message->rtm_dst_len > 0 && !key_from(&entry.key, attrs[RTA_DST], family))
@@ -254,7 +257,8 @@ static void dump_next(struct netlink *nl)
 		nl->ready = true;
 		return;
 	}
-	if (nl_rtgen_request(nl->events, dumps[nl->dump].type, dumps[nl->dump].family, NLM_F_DUMP) < 0) {
+	if (nl_rtgen_request(nl->events, dumps[nl->dump].type, dumps[nl->dump].family, NLM_F_DUMP) <
+		0) {
 		nl->dumping = false;
 		nl->again = true;
 		return;
@@ -321,7 +325,8 @@ struct netlink *netlink_open(struct dataplane *dp, char *error, size_t error_siz
 	dump_start(nl);
 	return nl;
 failed:
-	snprintf(error, error_size, "dataplane: cannot listen to the kernel's routing: %s", strerror(errno));
+	snprintf(error, error_size, "dataplane: cannot listen to the kernel's routing: %s",
+		strerror(errno));
 	netlink_close(nl);
 	return NULL;
 }
@@ -361,7 +366,8 @@ void netlink_run(struct netlink *nl)
 		dump_start(nl);
 }
 
-void netlink_resolve(struct netlink *nl, unsigned port, uint8_t family, const struct ip_key *address)
+void netlink_resolve(
+	struct netlink *nl, unsigned port, uint8_t family, const struct ip_key *address)
 {
 	const struct dataplane *dp = nl->dp;
 	struct ndmsg message = {.ndm_family = family, .ndm_flags = NTF_USE};

@@ -15,10 +15,10 @@
 #include "base/log.h"
 #include "dp.h"
 
-#define DESCRIPTORS    1024
-#define TX_TRIES       8
-#define SOCKETS_MAX    256
-#define MTU_MIN        1280
+#define DESCRIPTORS 1024
+#define TX_TRIES    8
+#define SOCKETS_MAX 256
+#define MTU_MIN     1280
 
 /* ---- the interface under net_af_xdp ---- */
 
@@ -33,7 +33,8 @@ static bool interface_ioctl(const char *name, unsigned long request, struct ifre
 	return ok;
 }
 
-/* The kernel's own IPv6 on the interface would answer for the twin's link-local address: both have one MAC address. */
+/* The kernel's own IPv6 on the interface would answer for the twin's link-local address: both have
+ * one MAC address. */
 static void quiet_ipv6(const char *name)
 {
 	char path[128];
@@ -55,10 +56,12 @@ static bool prepare_interface(struct port *port, char *error, size_t error_size)
 		return false;
 	}
 	if (!interface_ioctl(port->device, SIOCGIFMTU, &ifr)) {
-		snprintf(error, error_size, "dataplane: MTU of \"%s\": %s", port->device, strerror(errno));
+		snprintf(error, error_size, "dataplane: MTU of \"%s\": %s", port->device,
+			strerror(errno));
 		return false;
 	}
-	port->mtu = (uint16_t)(ifr.ifr_mtu < FRAME_MAX - ETHER_LEN ? ifr.ifr_mtu : FRAME_MAX - ETHER_LEN);
+	port->mtu = (uint16_t)(ifr.ifr_mtu < FRAME_MAX - ETHER_LEN ? ifr.ifr_mtu
+								   : FRAME_MAX - ETHER_LEN);
 	memset(&ifr, 0, sizeof(ifr));
 	if (interface_ioctl(port->device, SIOCGIFFLAGS, &ifr)) {
 		ifr.ifr_flags = (short)(ifr.ifr_flags | IFF_UP);
@@ -67,7 +70,8 @@ static bool prepare_interface(struct port *port, char *error, size_t error_size)
 			return true;
 		}
 	}
-	snprintf(error, error_size, "dataplane: cannot bring \"%s\" up: %s", port->device, strerror(errno));
+	snprintf(error, error_size, "dataplane: cannot bring \"%s\" up: %s", port->device,
+		strerror(errno));
 	return false;
 }
 
@@ -83,7 +87,8 @@ static unsigned xdp_sockets(int *out, unsigned max)
 		int fd = atoi(e->d_name), domain = 0;
 		socklen_t len = sizeof(domain);
 		if (e->d_name[0] != '.' &&
-			getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_XDP)
+			getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+			domain == AF_XDP)
 			out[n++] = fd;
 	}
 	closedir(dir);
@@ -132,8 +137,8 @@ static bool probe(struct port *port, char *error, size_t error_size)
 	if (result == 0)
 		result = rte_eth_dev_get_port_by_name(name, &port->id);
 	if (result != 0)
-		snprintf(error, error_size, "dataplane: DPDK does not take the device \"%s\": %s", port->device,
-			strerror(-result));
+		snprintf(error, error_size, "dataplane: DPDK does not take the device \"%s\": %s",
+			port->device, strerror(-result));
 	return result == 0;
 }
 
@@ -142,7 +147,8 @@ static int start_device(struct dataplane *dp, struct port *port)
 	struct rte_eth_conf conf = {0};
 	int result = rte_eth_dev_configure(port->id, 1, 1, &conf);
 	if (result == 0)
-		result = rte_eth_rx_queue_setup(port->id, 0, DESCRIPTORS, SOCKET_ID_ANY, NULL, dp->pool);
+		result = rte_eth_rx_queue_setup(
+			port->id, 0, DESCRIPTORS, SOCKET_ID_ANY, NULL, dp->pool);
 	if (result == 0)
 		result = rte_eth_tx_queue_setup(port->id, 0, DESCRIPTORS, SOCKET_ID_ANY, NULL);
 	if (result == 0)
@@ -150,8 +156,8 @@ static int start_device(struct dataplane *dp, struct port *port)
 	return result;
 }
 
-bool port_open(struct dataplane *dp, unsigned index, const struct dataplane_port *config, char *error,
-	size_t error_size)
+bool port_open(struct dataplane *dp, unsigned index, const struct dataplane_port *config,
+	char *error, size_t error_size)
 {
 	struct port *port = &dp->ports[index];
 	int sockets[SOCKETS_MAX];
@@ -160,7 +166,8 @@ bool port_open(struct dataplane *dp, unsigned index, const struct dataplane_port
 	port->twin_fd = port->wake_fd = -1;
 	port->owner = index % dp->lcore_count;
 	if (!config->device || strlen(config->device) >= sizeof(port->device) ||
-		(config->twin && (!config->twin[0] || strlen(config->twin) >= sizeof(port->twin)))) {
+		(config->twin &&
+			(!config->twin[0] || strlen(config->twin) >= sizeof(port->twin)))) {
 		snprintf(error, error_size, "dataplane: port %u: bad device or twin name", index);
 		return false;
 	}
@@ -170,8 +177,8 @@ bool port_open(struct dataplane *dp, unsigned index, const struct dataplane_port
 		return false;
 	int result = start_device(dp, port);
 	if (result != 0) {
-		snprintf(error, error_size, "dataplane: port \"%s\" does not start: %s", port->device,
-			strerror(-result));
+		snprintf(error, error_size, "dataplane: port \"%s\" does not start: %s",
+			port->device, strerror(-result));
 		return false;
 	}
 	port->started = true;
@@ -182,7 +189,8 @@ bool port_open(struct dataplane *dp, unsigned index, const struct dataplane_port
 	if (port->mtu > FRAME_MAX - ETHER_LEN)
 		port->mtu = FRAME_MAX - ETHER_LEN;
 	if (port->mtu < MTU_MIN)
-		log_line(LOG_LINE_WARNING, "dataplane: the MTU of \"%s\" is only %u", port->device, port->mtu);
+		log_line(LOG_LINE_WARNING, "dataplane: the MTU of \"%s\" is only %u", port->device,
+			port->mtu);
 	port->wake_fd = new_socket(sockets, socket_count);
 	return port->twin[0] == 0 || twin_open(port, error, error_size);
 }

@@ -16,11 +16,14 @@ static struct ip_key key_of(u128 n)
 static unsigned common_bits(u128 a, u128 b, unsigned most)
 {
 	uint64_t high = (uint64_t)((a ^ b) >> 64), low = (uint64_t)(a ^ b);
-	unsigned n = high ? (unsigned)__builtin_clzll(high) : low ? 64 + (unsigned)__builtin_clzll(low) : 128;
+	unsigned n = high  ? (unsigned)__builtin_clzll(high)
+		     : low ? 64 + (unsigned)__builtin_clzll(low)
+			   : 128;
 	return n < most ? n : most;
 }
 
-/* IPv4 addresses lie in the top 32 bits, with zeros behind: their last address of a prefix as well. */
+/* IPv4 addresses lie in the top 32 bits, with zeros behind: their last address of a prefix as well.
+ */
 static u128 host_mask(unsigned len, unsigned bits)
 {
 	u128 below_len = len == 0 ? ~(u128)0 : ((u128)1 << (128 - len)) - 1;

@@ -18,7 +18,7 @@ static bool transform_of(const struct ipsec_sa *request, struct esp_transform *o
 	/* The salt's length hangs on the cipher alone. */
 	unsigned salt = request->integ == 0 ? 4 : 0;
 	return request->encr_key_len >= salt &&
-		esp_transform_find(request->encr, request->encr_key_len - salt, request->integ, out);
+	       esp_transform_find(request->encr, request->encr_key_len - salt, request->integ, out);
 }
 
 static int check_selectors(const struct traffic_selector *ts, unsigned count)
@@ -189,7 +189,9 @@ struct ipsec_counters sa_counters_read(const struct sa *sa, uint64_t now_ms)
 		.failed_auth = read_counter(&c->failed_auth),
 		.bad_selector = read_counter(&c->bad_selector),
 		.add_time = sa->add_time,
-		.idle_ms = used == 0 ? UINT64_MAX : now_ms > used ? now_ms - used : 0,
+		.idle_ms = used == 0       ? UINT64_MAX
+			   : now_ms > used ? now_ms - used
+					   : 0,
 	};
 }
 

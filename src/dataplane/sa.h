@@ -1,5 +1,5 @@
-/* One security association in the dataplane (RFC 4301, section 4.4.2): what a packet thread needs of it, and who
- * may touch which part. */
+/* One security association in the dataplane (RFC 4301, section 4.4.2): what a packet thread needs
+ * of it, and who may touch which part. */
 #ifndef DATAPLANE_SA_H
 #define DATAPLANE_SA_H
 
@@ -29,7 +29,8 @@ struct sa_path {
 	uint16_t local_port, remote_port;
 	bool udp_encapsulation;
 	uint8_t header_len;               /* of the outer header with UDP's */
-	uint8_t header[OUTER_HEADER_MAX]; /* lengths, TOS, ID, DF and checksums are filled in per packet */
+	uint8_t header[OUTER_HEADER_MAX]; /* lengths, TOS, ID, DF and checksums are filled in per
+					     packet */
 };
 
 /* The next hop, kept as long as no route and no neighbour has changed. Owner lcore. */
@@ -54,33 +55,34 @@ struct sa {
 	uint32_t reqid;
 	bool decap_dscp, no_pmtu_discovery;
 	uint8_t local_count, remote_count;
-	struct selector *selectors;       /* local, then remote; none: anything */
+	struct selector *selectors; /* local, then remote; none: anything */
 	struct ipsec_limits limits;
 	struct dataplane_client client;
-	uint64_t add_time;                /* seconds since the epoch */
-	unsigned owner;                   /* lcore */
+	uint64_t add_time; /* seconds since the epoch */
+	unsigned owner;    /* lcore */
 	size_t size;
 
 	/* Replaced by the control thread: atomic. */
 	struct sa_path *path;
 
 	/* Owner lcore. */
-	uint64_t seq;                     /* outbound: the last one sent */
-	struct replay replay;             /* inbound */
+	uint64_t seq;         /* outbound: the last one sent */
+	struct replay replay; /* inbound */
 	struct sa_counters counters;
-	bool soft_told, stopped;          /* `stopped`: hard limit or end of the sequence numbers */
+	bool soft_told, stopped; /* `stopped`: hard limit or end of the sequence numbers */
 	struct sa_hop hop;
-	struct ip_endpoint moved_to;      /* what was reported last */
+	struct ip_endpoint moved_to; /* what was reported last */
 	uint64_t moved_ms;
 
 	/* Control thread. */
 	struct retired retired;
-	struct table_node node;           /* outbound: by SPI and remote address */
-	struct sa_group *group;           /* outbound */
+	struct table_node node; /* outbound: by SPI and remote address */
+	struct sa_group *group; /* outbound */
 	struct sa *next_of_group;
 };
 
-/* Builds an SA from a request that was checked by sa_check. NULL: no memory. Keys are expanded by `engine`. */
+/* Builds an SA from a request that was checked by sa_check. NULL: no memory. Keys are expanded by
+ * `engine`. */
 struct sa *sa_new(const struct ipsec_sa *request, struct esp_engine *engine);
 /* Wipes it. No reader is left. */
 void sa_free(struct sa *sa);

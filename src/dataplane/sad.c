@@ -24,7 +24,7 @@ bool sad_init(struct sad *sad, struct grace *grace, uint32_t capacity)
 	sad->outbound = table_new();
 	sad->groups = table_new();
 	return sad->inbound && sad->spis && sad->outbound && sad->groups &&
-		getrandom(&sad->random, sizeof(sad->random), 0) == sizeof(sad->random);
+	       getrandom(&sad->random, sizeof(sad->random), 0) == sizeof(sad->random);
 }
 
 /* ---- SPIs ---- */
@@ -41,7 +41,8 @@ static uint64_t next_random(struct sad *sad)
 uint32_t sad_allocate_spi(struct sad *sad)
 {
 	for (uint32_t tries = 0; tries < sad->capacity; tries++) {
-		uint32_t place = __atomic_fetch_add(&sad->hint, 1, __ATOMIC_RELAXED) & (sad->capacity - 1);
+		uint32_t place =
+			__atomic_fetch_add(&sad->hint, 1, __ATOMIC_RELAXED) & (sad->capacity - 1);
 		uint32_t none = 0, spi;
 		if (__atomic_load_n(&sad->spis[place], __ATOMIC_RELAXED) != 0)
 			continue;
@@ -61,8 +62,8 @@ void sad_release_spi(struct sad *sad, uint32_t spi)
 	/* An SPI that has an SA goes with the SA. */
 	struct sa *sa = __atomic_load_n(&sad->inbound[place], __ATOMIC_ACQUIRE);
 	if (spi != 0 && !sa)
-		__atomic_compare_exchange_n(&sad->spis[place], &expected, 0, false,
-			__ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+		__atomic_compare_exchange_n(
+			&sad->spis[place], &expected, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 /* ---- groups ---- */
@@ -124,10 +125,12 @@ static uint64_t outbound_hash(uint32_t spi)
 	return table_hash_u64(spi);
 }
 
-static struct sa *find_outbound(const struct sad *sad, uint32_t spi, const struct ip_address *remote)
+static struct sa *find_outbound(
+	const struct sad *sad, uint32_t spi, const struct ip_address *remote)
 {
 	struct ip_key key = ip_key_of_address(remote);
-	for (struct table_node *n = table_first(sad->outbound, outbound_hash(spi)); n; n = table_next(n)) {
+	for (struct table_node *n = table_first(sad->outbound, outbound_hash(spi)); n;
+		n = table_next(n)) {
 		struct sa *sa = sa_of(n);
 		if (sa->esp.spi == spi && sa->path->family == remote->family &&
 			ip_key_equal(&sa->path->remote, &key))
@@ -144,7 +147,8 @@ struct sa *sad_find(const struct sad *sad, uint32_t spi, enum ipsec_direction di
 	struct sa *found = find_outbound(sad, spi, remote);
 	if (found && (reqid == 0 || found->reqid == reqid))
 		return found;
-	for (struct table_node *n = table_first(sad->outbound, outbound_hash(spi)); n; n = table_next(n)) {
+	for (struct table_node *n = table_first(sad->outbound, outbound_hash(spi)); n;
+		n = table_next(n)) {
 		struct sa *sa = sa_of(n);
 		if (sa->esp.spi == spi && sa->reqid == reqid)
 			return sa;
@@ -159,7 +163,8 @@ static int add_inbound(struct sad *sad, struct sa *sa)
 		return EEXIST;
 	/* An SPI that was not allocated here takes its place now, if that is free. */
 	if (!__atomic_compare_exchange_n(&sad->spis[place], &none, sa->esp.spi, false,
-		    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) && none != sa->esp.spi)
+		    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) &&
+		none != sa->esp.spi)
 		return EEXIST;
 	__atomic_store_n(&sad->inbound[place], sa, __ATOMIC_RELEASE);
 	return 0;
@@ -189,7 +194,8 @@ int sad_add(struct sad *sad, struct sa *sa)
 	int error = sa->direction == IPSEC_INBOUND ? add_inbound(sad, sa) : add_outbound(sad, sa);
 	if (error == 0) {
 		__atomic_add_fetch(&sad->count, 1, __ATOMIC_RELAXED);
-		__atomic_add_fetch(&sad->bytes, sa->size + sizeof(struct sa_path), __ATOMIC_RELAXED);
+		__atomic_add_fetch(
+			&sad->bytes, sa->size + sizeof(struct sa_path), __ATOMIC_RELAXED);
 	}
 	return error;
 }

@@ -29,7 +29,7 @@ bool spd_init(struct spd *spd, struct grace *grace)
 	spd->cells = calloc(2, sizeof(*spd->cells));
 	spd->policies = table_new();
 	return spd->tuples && spd->cells && spd->policies && grace_table_init(&spd->rules, grace) &&
-		getrandom(spd->seed, sizeof(spd->seed), 0) == sizeof(spd->seed);
+	       getrandom(spd->seed, sizeof(spd->seed), 0) == sizeof(spd->seed);
 }
 
 /* ---- tuples ---- */
@@ -79,8 +79,8 @@ static unsigned collect_tuples(const struct spd *spd, struct spd_tuple *out)
 				if (cell->rules == 0)
 					continue;
 				if (out)
-					out[n] = (struct spd_tuple){f ? AF_INET6 : AF_INET, (uint8_t)l,
-						(uint8_t)r, cell->priority};
+					out[n] = (struct spd_tuple){f ? AF_INET6 : AF_INET,
+						(uint8_t)l, (uint8_t)r, cell->priority};
 				n++;
 			}
 		}
@@ -88,8 +88,8 @@ static unsigned collect_tuples(const struct spd *spd, struct spd_tuple *out)
 	return n;
 }
 
-/* Shows readers the tuples in use, if that is another set than they know. False: no memory; they keep the old
- * one, which is harmless when it has too many. */
+/* Shows readers the tuples in use, if that is another set than they know. False: no memory; they
+ * keep the old one, which is harmless when it has too many. */
 static bool publish_tuples(struct spd *spd)
 {
 	if (!spd->cells_changed)
@@ -134,16 +134,18 @@ static void rule_fill(struct rule *rule, struct policy *policy, const struct ran
 	rule->remote_first = remote_ts->port_first;
 	rule->remote_last = remote_ts->port_last;
 	rule->narrowness = (local->exact ? 0 : 1u << 22) + (remote->exact ? 0 : 1u << 22) +
-		(rule->protocol ? 1u << 20 : 0) + port_narrowness(rule->local_first, rule->local_last) +
-		port_narrowness(rule->remote_first, rule->remote_last);
+			   (rule->protocol ? 1u << 20 : 0) +
+			   port_narrowness(rule->local_first, rule->local_last) +
+			   port_narrowness(rule->remote_first, rule->remote_last);
 	rule->policy = policy;
 }
 
 /* Two selectors that name different protocols have no packet in common. */
-static bool pair_possible(const struct traffic_selector *local, const struct traffic_selector *remote)
+static bool pair_possible(
+	const struct traffic_selector *local, const struct traffic_selector *remote)
 {
 	return local->range.first.family == remote->range.first.family &&
-		(local->protocol == remote->protocol || !local->protocol || !remote->protocol);
+	       (local->protocol == remote->protocol || !local->protocol || !remote->protocol);
 }
 
 /* Counts the rules of a policy, and writes them where `policy` is given. */
@@ -161,8 +163,8 @@ static uint32_t rules_of(const struct ipsec_policy *request, struct policy *poli
 			unsigned remotes = range_cover(&rts->range, remote);
 			for (unsigned i = 0; policy && i < locals; i++)
 				for (unsigned j = 0; j < remotes; j++)
-					rule_fill(&policy->rules[count + i * remotes + j],
-						policy, &local[i], &remote[j], lts, rts);
+					rule_fill(&policy->rules[count + i * remotes + j], policy,
+						&local[i], &remote[j], lts, rts);
 			count += locals * remotes;
 		}
 	}
@@ -172,13 +174,14 @@ static uint32_t rules_of(const struct ipsec_policy *request, struct policy *poli
 static size_t policy_size(const struct policy *policy)
 {
 	return sizeof(*policy) + policy->rule_count * sizeof(struct rule) +
-		((size_t)policy->local_ts_count + policy->remote_ts_count) *
-		sizeof(struct traffic_selector);
+	       ((size_t)policy->local_ts_count + policy->remote_ts_count) *
+		       sizeof(struct traffic_selector);
 }
 
 static void release_policy(struct retired *retired)
 {
-	struct policy *policy = (struct policy *)((char *)retired - offsetof(struct policy, retired));
+	struct policy *policy =
+		(struct policy *)((char *)retired - offsetof(struct policy, retired));
 	free(policy->selectors);
 	free(policy);
 }
@@ -187,17 +190,20 @@ static struct policy *policy_find(const struct spd *spd, const struct ipsec_poli
 {
 	struct table_node *node = table_first(spd->policies, table_hash_u64(request->reqid));
 	for (; node; node = table_next(node)) {
-		struct policy *policy = (struct policy *)((char *)node - offsetof(struct policy, node));
+		struct policy *policy =
+			(struct policy *)((char *)node - offsetof(struct policy, node));
 		if (policy->reqid != request->reqid ||
 			policy->local_ts_count != request->local_ts_count ||
 			policy->remote_ts_count != request->remote_ts_count)
 			continue;
 		bool equal = true;
 		for (unsigned i = 0; equal && i < policy->local_ts_count; i++)
-			equal = traffic_selector_equal(&policy->selectors[i], &request->local_ts[i]);
+			equal = traffic_selector_equal(
+				&policy->selectors[i], &request->local_ts[i]);
 		for (unsigned i = 0; equal && i < policy->remote_ts_count; i++)
 			equal = traffic_selector_equal(
-				&policy->selectors[policy->local_ts_count + i], &request->remote_ts[i]);
+				&policy->selectors[policy->local_ts_count + i],
+				&request->remote_ts[i]);
 		if (equal)
 			return policy;
 	}
@@ -313,12 +319,14 @@ int spd_delete(struct spd *spd, const struct ipsec_policy *request, struct sa_gr
 
 void spd_end(struct spd *spd)
 {
-	/* Rules point to their policies: walk the buckets once, a policy is freed with its last rule. */
+	/* Rules point to their policies: walk the buckets once, a policy is freed with its last
+	 * rule. */
 	struct grace_buckets *buckets = spd->rules.buckets;
 	for (uint64_t i = 0; buckets && i <= buckets->mask; i++) {
 		struct grace_node *next;
 		for (struct grace_node *n = buckets->at[i]; n; n = next) {
-			struct rule *rule = (struct rule *)((char *)n - offsetof(struct rule, node));
+			struct rule *rule =
+				(struct rule *)((char *)n - offsetof(struct rule, node));
 			next = n->next[buckets->link];
 			if (--rule->policy->rule_count == 0)
 				release_policy(&rule->policy->retired);
@@ -334,7 +342,8 @@ void spd_end(struct spd *spd)
 
 uint64_t spd_bytes(const struct spd *spd)
 {
-	return __atomic_load_n(&spd->policy_bytes, __ATOMIC_RELAXED) + grace_table_bytes(&spd->rules);
+	return __atomic_load_n(&spd->policy_bytes, __ATOMIC_RELAXED) +
+	       grace_table_bytes(&spd->rules);
 }
 
 /* ---- lookup ---- */
@@ -352,8 +361,8 @@ static enum fit ports_fit(uint16_t first, uint16_t last, const struct flow *flow
 	return flow->fragment == FLOW_WHOLE ? FIT_NO : FIT_UNSURE;
 }
 
-static enum fit rule_fits(const struct rule *rule, const struct flow *flow, uint16_t local_port,
-	uint16_t remote_port)
+static enum fit rule_fits(
+	const struct rule *rule, const struct flow *flow, uint16_t local_port, uint16_t remote_port)
 {
 	if (rule->protocol && rule->protocol != flow->protocol)
 		return FIT_NO;
@@ -362,10 +371,11 @@ static enum fit rule_fits(const struct rule *rule, const struct flow *flow, uint
 	return local < remote ? local : remote;
 }
 
-static bool in_ranges(const struct rule *rule, const struct ip_key *local, const struct ip_key *remote)
+static bool in_ranges(
+	const struct rule *rule, const struct ip_key *local, const struct ip_key *remote)
 {
 	return ip_key_within(local, &rule->local_range[0], &rule->local_range[1]) &&
-		ip_key_within(remote, &rule->remote_range[0], &rule->remote_range[1]);
+	       ip_key_within(remote, &rule->remote_range[0], &rule->remote_range[1]);
 }
 
 static bool rule_beats(const struct rule *a, const struct rule *b)
@@ -380,7 +390,8 @@ static bool rule_beats(const struct rule *a, const struct rule *b)
 	return a->policy->serial > b->policy->serial;
 }
 
-struct spd_match spd_lookup(const struct spd *spd, const struct flow *flow, enum ipsec_direction direction)
+struct spd_match spd_lookup(
+	const struct spd *spd, const struct flow *flow, enum ipsec_direction direction)
 {
 	bool out = direction == IPSEC_OUTBOUND;
 	const struct ip_key *local = out ? &flow->src : &flow->dst;
@@ -403,10 +414,12 @@ struct spd_match spd_lookup(const struct spd *spd, const struct flow *flow, enum
 		struct ip_key l = ip_key_prefix(local, t->local_len);
 		struct ip_key r = ip_key_prefix(remote, t->remote_len);
 		unsigned lens = key_lens(t->family, t->local_len, t->remote_len);
-		struct grace_cursor cursor = grace_table_first(&spd->rules, rule_hash(spd, &l, &r, lens));
+		struct grace_cursor cursor =
+			grace_table_first(&spd->rules, rule_hash(spd, &l, &r, lens));
 		for (; cursor.node; grace_table_next(&cursor)) {
-			const struct rule *rule = (const struct rule *)(const void *)
-				((const char *)cursor.node - offsetof(struct rule, node));
+			const struct rule *rule =
+				(const struct rule *)(const void *)((const char *)cursor.node -
+								    offsetof(struct rule, node));
 			if (rule->local_len != t->local_len || rule->remote_len != t->remote_len ||
 				rule->family != t->family || !ip_key_equal(&rule->local, &l) ||
 				!ip_key_equal(&rule->remote, &r))

@@ -10,7 +10,10 @@ struct stat_place {
 	int stat; /* -1: not a packet thread's */
 };
 
-#define PLACE(member, stat) {#member, offsetof(struct dataplane_stats, member), stat}
+#define PLACE(member, stat)                                                                        \
+	{                                                                                          \
+#member, offsetof(struct dataplane_stats, member), stat                            \
+	}
 
 static const struct stat_place places[] = {
 	PLACE(esp_in_packets, STAT_ESP_IN_PACKETS),
@@ -58,11 +61,12 @@ struct dataplane_stats dataplane_stats(const struct dataplane *dp)
 	struct dataplane_stats stats = {0};
 	for (size_t i = 0; i < PLACES; i++)
 		if (places[i].stat >= 0)
-			*(uint64_t *)(void *)((char *)&stats + places[i].offset) = sum(dp, places[i].stat);
+			*(uint64_t *)(void *)((char *)&stats + places[i].offset) =
+				sum(dp, places[i].stat);
 	stats.sas = __atomic_load_n(&dp->sad.count, __ATOMIC_RELAXED);
 	stats.policies = __atomic_load_n(&dp->spd.policy_count, __ATOMIC_RELAXED);
 	stats.memory_bytes = __atomic_load_n(&dp->sad.bytes, __ATOMIC_RELAXED) +
-		__atomic_load_n(&dp->spd.policy_bytes, __ATOMIC_RELAXED);
+			     __atomic_load_n(&dp->spd.policy_bytes, __ATOMIC_RELAXED);
 	stats.buffers_free = rte_mempool_avail_count(dp->pool);
 	return stats;
 }

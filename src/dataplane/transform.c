@@ -47,8 +47,7 @@ static const struct hash *hash_find(uint16_t integ)
 	return NULL;
 }
 
-bool esp_transform_find(
-	uint16_t encr, unsigned key_len, uint16_t integ, struct esp_transform *out)
+bool esp_transform_find(uint16_t encr, unsigned key_len, uint16_t integ, struct esp_transform *out)
 {
 	const struct cipher *cipher = cipher_find(encr);
 	const struct hash *hash = integ ? hash_find(integ) : NULL;

@@ -15,17 +15,16 @@ enum esp_kind {
 
 struct esp_transform {
 	enum esp_kind kind;
-	uint16_t integ;     /* IANA number, 0 for AEAD */
-	uint8_t key_len;    /* bytes, without salt */
+	uint16_t integ;  /* IANA number, 0 for AEAD */
+	uint8_t key_len; /* bytes, without salt */
 	uint8_t salt_len;
 	uint8_t integ_key_len;
 	uint8_t iv_len, icv_len;
-	uint8_t align;      /* of payload, padding and trailer together (RFC 4303, section 2.4) */
+	uint8_t align; /* of payload, padding and trailer together (RFC 4303, section 2.4) */
 };
 
 /* IANA numbers; `key_len` without salt. False: not run here. */
-bool esp_transform_find(
-	uint16_t encr, unsigned key_len, uint16_t integ, struct esp_transform *out);
+bool esp_transform_find(uint16_t encr, unsigned key_len, uint16_t integ, struct esp_transform *out);
 /* The ESP header, IV and ICV around the payload. */
 static inline unsigned esp_overhead(const struct esp_transform *transform)
 {

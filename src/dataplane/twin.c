@@ -32,11 +32,11 @@ bool twin_open(struct port *port, char *error, size_t error_size)
 	snprintf(ifr.ifr_name, IFNAMSIZ, "%s", port->twin);
 	int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	port->twin_fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	bool ok = control >= 0 && port->twin_fd >= 0 && ioctl(port->twin_fd, TUNSETIFF, &ifr) == 0 &&
-		configure(port, control);
+	bool ok = control >= 0 && port->twin_fd >= 0 &&
+		  ioctl(port->twin_fd, TUNSETIFF, &ifr) == 0 && configure(port, control);
 	if (!ok)
-		snprintf(error, error_size, "dataplane: cannot make the twin \"%s\" of \"%s\": %s", port->twin,
-			port->device, strerror(errno));
+		snprintf(error, error_size, "dataplane: cannot make the twin \"%s\" of \"%s\": %s",
+			port->twin, port->device, strerror(errno));
 	if (control >= 0)
 		close(control);
 	port->twin_index = if_nametoindex(port->twin);
@@ -79,7 +79,8 @@ unsigned twin_receive(struct lcore *lc, struct port *port, struct rte_mbuf **out
 		if (!port->spare)
 			break;
 		struct rte_mbuf *m = port->spare;
-		ssize_t len = read(port->twin_fd, rte_pktmbuf_mtod(m, void *), rte_pktmbuf_tailroom(m));
+		ssize_t len =
+			read(port->twin_fd, rte_pktmbuf_mtod(m, void *), rte_pktmbuf_tailroom(m));
 		if (len <= 0)
 			break;
 		m->data_len = (uint16_t)len;

@@ -3,10 +3,12 @@
 
 #include "dataplane/dataplane.h"
 
-struct dataplane *dataplane_start(const struct dataplane_config *config, char *error, size_t error_size)
+struct dataplane *dataplane_start(
+	const struct dataplane_config *config, char *error, size_t error_size)
 {
 	(void)config;
-	snprintf(error, error_size, "this build has no DPDK dataplane (meson setup -Ddpdk=enabled)");
+	snprintf(
+		error, error_size, "this build has no DPDK dataplane (meson setup -Ddpdk=enabled)");
 	return NULL;
 }
 

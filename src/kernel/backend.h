@@ -1,4 +1,5 @@
-/* What a backend brings: one table of functions, and the heads of its objects. Private to the room. */
+/* What a backend brings: one table of functions, and the heads of its objects. Private to the room.
+ */
 #ifndef KERNEL_BACKEND_H
 #define KERNEL_BACKEND_H
 
@@ -15,8 +16,8 @@ struct kernel_channel {
 	struct kernel_channel_config config;
 };
 
-/* NULL for `open`: the place is kept, this build has no such backend. Contracts are those of the functions
- * of kernel.h that have the same names. */
+/* NULL for `open`: the place is kept, this build has no such backend. Contracts are those of the
+ * functions of kernel.h that have the same names. */
 struct kernel_backend {
 	const char *name;
 	struct kernel *(*open)(const struct kernel_config *config, char *error, size_t error_size);

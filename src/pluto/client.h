@@ -36,12 +36,12 @@ struct client {
 	size_t in_len, in_need; /* in_need 0: the length is not known yet */
 	char *out;
 	size_t out_start, out_len, out_room;
-	bool in_line;          /* report text stopped within a line */
-	bool broken;           /* memory was out in the middle of a report */
-	uint64_t lost;         /* lines */
-	uint64_t since_ms;     /* of the last progress */
-	unsigned commands;     /* that the shards have not all finished */
-	int64_t releases;      /* that are awaited; below 0 while they overtake their command's end */
+	bool in_line;      /* report text stopped within a line */
+	bool broken;       /* memory was out in the middle of a report */
+	uint64_t lost;     /* lines */
+	uint64_t since_ms; /* of the last progress */
+	unsigned commands; /* that the shards have not all finished */
+	int64_t releases;  /* that are awaited; below 0 while they overtake their command's end */
 	struct report *report; /* or NULL; owned */
 	struct control_request request;
 };
@@ -76,8 +76,8 @@ void client_line(struct client *client, enum ike_rc code, const char *format, ..
 void client_text(struct client *client, enum ike_rc code, const char *text, size_t len);
 /* Text of a report, any part of any number of lines; it is never lost. */
 void client_report_text(struct client *client, const char *text, size_t len);
-/* A command has gone to the shards, which will end it by DONE; it has been ended, and `count` SAs will
- * each release the client. */
+/* A command has gone to the shards, which will end it by DONE; it has been ended, and `count` SAs
+ * will each release the client. */
 void client_expects_done(struct client *client);
 void client_done(struct client *client, unsigned count);
 /* One more SA will release the client; one has. */

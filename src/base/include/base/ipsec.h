@@ -10,8 +10,8 @@ enum ipsec_protocol { IPSEC_ESP = 50, IPSEC_AH = 51 };
 enum ipsec_mode { IPSEC_TUNNEL, IPSEC_TRANSPORT };
 enum ipsec_direction { IPSEC_INBOUND, IPSEC_OUTBOUND };
 
-#define IPSEC_KEY_MAX 64         /* one algorithm's key with its salt, bytes */
-#define IPSEC_SELECTORS_MAX 16   /* of one side of one SA */
+#define IPSEC_KEY_MAX       64 /* one algorithm's key with its salt, bytes */
+#define IPSEC_SELECTORS_MAX 16 /* of one side of one SA */
 
 /* 0 in a limit: none. Reaching `soft` sends one expire event, reaching `hard` stops the SA
  * and sends another. */
@@ -20,22 +20,23 @@ struct ipsec_limits {
 };
 
 struct ipsec_sa {
-	uint32_t spi;                 /* host order */
+	uint32_t spi; /* host order */
 	enum ipsec_direction direction;
 	enum ipsec_protocol protocol;
 	enum ipsec_mode mode;
-	struct ip_endpoint local, remote; /* ports: of UDP encapsulation, else 0 */
-	bool udp_encapsulation;       /* RFC 3948 */
-	bool esn;                     /* RFC 4303, section 2.2.1 */
-	uint32_t replay_window;       /* packets; 0: no anti-replay service. Inbound only */
-	uint16_t encr;                /* IANA "IKEv2 Transform Type 1" number; */
-	uint16_t integ;               /* "Type 3" number; 0 for AEAD and for none */
-	uint16_t encr_key_len, integ_key_len; /* bytes; the salt of RFC 4106 etc. is counted in encr_key_len, at its end */
+	struct ip_endpoint local, remote;     /* ports: of UDP encapsulation, else 0 */
+	bool udp_encapsulation;               /* RFC 3948 */
+	bool esn;                             /* RFC 4303, section 2.2.1 */
+	uint32_t replay_window;               /* packets; 0: no anti-replay service. Inbound only */
+	uint16_t encr;                        /* IANA "IKEv2 Transform Type 1" number; */
+	uint16_t integ;                       /* "Type 3" number; 0 for AEAD and for none */
+	uint16_t encr_key_len, integ_key_len; /* bytes; the salt of RFC 4106 etc. is counted in
+						 encr_key_len, at its end */
 	uint8_t encr_key[IPSEC_KEY_MAX], integ_key[IPSEC_KEY_MAX];
-	uint32_t reqid;               /* ties SAs to policies */
+	uint32_t reqid; /* ties SAs to policies */
 	struct ipsec_limits limits;
-	bool decap_dscp;              /* copy the outer DSCP inwards (off: RFC 4301 5.1.2) */
-	bool no_pmtu_discovery;       /* clear DF in the outer header whatever the inner says */
+	bool decap_dscp;        /* copy the outer DSCP inwards (off: RFC 4301 5.1.2) */
+	bool no_pmtu_discovery; /* clear DF in the outer header whatever the inner says */
 	/* What the SA carries; borrowed until the request is submitted, backends copy. */
 	const struct traffic_selector *local_ts, *remote_ts;
 	unsigned local_ts_count, remote_ts_count;
@@ -47,15 +48,16 @@ enum ipsec_policy_action {
 	IPSEC_DISCARD,
 };
 
-/* Covers every pair out of local_ts x remote_ts of one family, both directions. Outbound: as `action` says.
- * Inbound: traffic that did not come out of an SA of `reqid` is dropped under IPSEC_PROTECT. */
+/* Covers every pair out of local_ts x remote_ts of one family, both directions. Outbound: as
+ * `action` says. Inbound: traffic that did not come out of an SA of `reqid` is dropped under
+ * IPSEC_PROTECT. */
 struct ipsec_policy {
 	uint32_t reqid;
 	enum ipsec_policy_action action;
 	enum ipsec_mode mode;
-	uint32_t priority;            /* smaller wins; equal: the more specific wins */
+	uint32_t priority;               /* smaller wins; equal: the more specific wins */
 	struct ip_address local, remote; /* tunnel end points; unset for shunts */
-	bool trap;                    /* no SA: raise an acquire event, then drop */
+	bool trap;                       /* no SA: raise an acquire event, then drop */
 	const struct traffic_selector *local_ts, *remote_ts;
 	unsigned local_ts_count, remote_ts_count;
 };
@@ -79,24 +81,25 @@ struct ipsec_request {
 };
 
 struct ipsec_counters {
-	uint64_t bytes, packets;      /* of plaintext carried */
+	uint64_t bytes, packets; /* of plaintext carried */
 	uint64_t replayed, failed_auth, bad_selector;
-	uint64_t add_time;            /* seconds since the epoch */
-	uint64_t idle_ms;             /* since the last packet; UINT64_MAX: none yet */
+	uint64_t add_time; /* seconds since the epoch */
+	uint64_t idle_ms;  /* since the last packet; UINT64_MAX: none yet */
 };
 
 struct ipsec_answer {
 	enum ipsec_op op;
 	uint64_t token;
-	int error;                    /* 0 or an errno value */
+	int error;                      /* 0 or an errno value */
 	struct ipsec_counters counters; /* IPSEC_SA_QUERY, and the last ones on IPSEC_SA_DELETE */
 };
 
 enum ipsec_event_kind {
-	IPSEC_ACQUIRE,      /* a packet met a trap: local_ts/remote_ts are its own selectors, reqid the policy's */
-	IPSEC_EXPIRE_SOFT,  /* spi, direction, reqid */
+	IPSEC_ACQUIRE, /* a packet met a trap: local_ts/remote_ts are its own selectors, reqid the
+			  policy's */
+	IPSEC_EXPIRE_SOFT, /* spi, direction, reqid */
 	IPSEC_EXPIRE_HARD,
-	IPSEC_REMOTE_MOVED  /* an authenticated packet came from a new `remote` (NAT rebinding) */
+	IPSEC_REMOTE_MOVED /* an authenticated packet came from a new `remote` (NAT rebinding) */
 };
 
 struct ipsec_event {

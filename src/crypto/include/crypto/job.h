@@ -20,7 +20,8 @@ enum crypto_job_kind {
 
 enum crypto_job_result {
 	CRYPTO_JOB_OK,
-	CRYPTO_JOB_BAD_PEER_VALUE, /* RFC 6989: out of range, off the curve, of small order; all-zero secret (RFC 7748) */
+	CRYPTO_JOB_BAD_PEER_VALUE, /* RFC 6989: out of range, off the curve, of small order;
+				      all-zero secret (RFC 7748) */
 	CRYPTO_JOB_FAILED,         /* library or memory */
 };
 
@@ -29,22 +30,22 @@ enum crypto_job_result {
 #define KE_PRIVATE_MAX 1024
 
 struct crypto_job {
-	struct mail mail;             /* kind: set by the submitter's host */
+	struct mail mail; /* kind: set by the submitter's host */
 	enum crypto_job_kind kind;
 	enum crypto_job_result result;
 	const struct algorithm *group;
-	void *owner;                  /* asker's thread only */
-	uint64_t tag;                 /* asker's */
-	uint64_t submitted_ns;        /* set by the pool; CLOCK_MONOTONIC */
-	uint64_t finished_ns;         /* set by the pool */
-	struct mailbox *reply;        /* set by the submitter's host */
-	struct secret private_key;    /* out of GENERATE, into DERIVE */
-	struct secret shared;         /* group->shared_len bytes, left-padded (RFC 7296, section 2.14) */
+	void *owner;               /* asker's thread only */
+	uint64_t tag;              /* asker's */
+	uint64_t submitted_ns;     /* set by the pool; CLOCK_MONOTONIC */
+	uint64_t finished_ns;      /* set by the pool */
+	struct mailbox *reply;     /* set by the submitter's host */
+	struct secret private_key; /* out of GENERATE, into DERIVE */
+	struct secret shared; /* group->shared_len bytes, left-padded (RFC 7296, section 2.14) */
 	uint16_t peer_public_len;
-	uint8_t *peer_public;         /* freed with the job */
+	uint8_t *peer_public; /* freed with the job */
 	uint16_t public_len;
-	uint8_t *public_value;        /* group->public_len bytes; freed with the job */
-	struct crypto_job *next;      /* whoever holds the job */
+	uint8_t *public_value;   /* group->public_len bytes; freed with the job */
+	struct crypto_job *next; /* whoever holds the job */
 };
 
 /* A zeroed job with room for what `kind` needs; NULL when memory is out, or `group` is not a key
@@ -63,17 +64,17 @@ void crypto_job_run_batch(struct crypto_job **jobs, size_t count);
 struct crypto_pool;
 
 struct crypto_pool_config {
-	unsigned workers;             /* 0: inline */
-	const unsigned *cpus;         /* one per worker, or NULL: not pinned */
-	size_t queue_capacity;        /* of each worker: jobs from submission to delivery */
+	unsigned workers;      /* 0: inline */
+	const unsigned *cpus;  /* one per worker, or NULL: not pinned */
+	size_t queue_capacity; /* of each worker: jobs from submission to delivery */
 };
 
 struct crypto_pool_stats {
 	unsigned workers;
 	uint64_t submitted, done, refused; /* jobs */
-	uint64_t depth;               /* waiting now */
-	uint64_t wait_ns, run_ns;     /* sums over done jobs; jobs of one batch share its run time */
-	uint64_t batches;             /* takes from a queue; done / batches = average of what waited */
+	uint64_t depth;                    /* waiting now */
+	uint64_t wait_ns, run_ns; /* sums over done jobs; jobs of one batch share its run time */
+	uint64_t batches;         /* takes from a queue; done / batches = average of what waited */
 	/* Answers whose mailbox was full for too long: wiped, and they come late, as
 	 * CRYPTO_JOB_FAILED, or are freed at the stop. */
 	uint64_t undelivered;

@@ -16,9 +16,9 @@ struct crypto_context;
 struct crypto_context *crypto_context_new(void);
 void crypto_context_free(struct crypto_context *context);
 
-#define PRF_OUTPUT_MAX 64
-#define ICV_MAX 32
-#define ENCR_KEYMAT_MAX 40
+#define PRF_OUTPUT_MAX      64
+#define ICV_MAX             32
+#define ENCR_KEYMAT_MAX     40
 #define SYMMETRIC_PARTS_MAX 12
 /* Of all parts together, of a PRF's key, of AAD: the longest IKE message and what is joined to
  * it, in bytes. */
@@ -53,7 +53,7 @@ struct encr_request {
 	const struct algorithm *encr;
 	uint16_t key_bits;
 	struct bytes keymat;
-	struct bytes iv;      /* encr->iv_len */
+	struct bytes iv; /* encr->iv_len */
 	struct bytes aad;
 	uint8_t *data;
 	size_t len;

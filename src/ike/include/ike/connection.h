@@ -1,5 +1,6 @@
-/* A connection: what the operator allows and asks for between two ends, compiled for the engine. Immutable once it is
- * in a catalogue, shared by reference count; a changed connection is a new object. */
+/* A connection: what the operator allows and asks for between two ends, compiled for the engine.
+ * Immutable once it is in a catalogue, shared by reference count; a changed connection is a new
+ * object. */
 #ifndef IKE_CONNECTION_H
 #define IKE_CONNECTION_H
 
@@ -14,9 +15,9 @@ enum auth_method {
 };
 
 struct connection_end {
-	struct ip_address host;       /* unset: %any (a template, if it is the remote end) */
-	uint16_t ike_port;            /* 0: the default, 500 */
-	struct identity *id;          /* never NULL; ID_ANY for %any */
+	struct ip_address host; /* unset: %any (a template, if it is the remote end) */
+	uint16_t ike_port;      /* 0: the default, 500 */
+	struct identity *id;    /* never NULL; ID_ANY for %any */
 	enum auth_method auth;
 	struct traffic_selector *selectors; /* count 0: the host itself */
 	unsigned selector_count;
@@ -26,33 +27,33 @@ struct connection_end {
 enum yes_no_auto { CHOICE_NO, CHOICE_YES, CHOICE_AUTO };
 
 struct connection {
-	uint32_t references;          /* atomic */
-	uint64_t serial;              /* $N */
+	uint32_t references; /* atomic */
+	uint64_t serial;     /* $N */
 	char *name;
-	char **aliases;               /* NULL-terminated, or NULL */
-	bool oriented;                /* one end is us; else local is simply "left" */
+	char **aliases; /* NULL-terminated, or NULL */
+	bool oriented;  /* one end is us; else local is simply "left" */
 	bool local_is_left;
 	struct connection_end local, remote;
-	bool ikev1;                   /* IKEv1 instead of IKEv2; none of it is implemented yet */
+	bool ikev1; /* IKEv1 instead of IKEv2; none of it is implemented yet */
 	enum ipsec_protocol protocol;
 	enum ipsec_mode mode;
 	enum ipsec_policy_action shunt; /* IPSEC_PROTECT: not a shunt */
 	struct proposal_list *ike_proposals, *child_proposals;
-	uint32_t reqid;               /* of a template: each instance gets its own */
+	uint32_t reqid; /* of a template: each instance gets its own */
 	uint32_t ike_life_s, child_life_s, rekey_margin_s;
 	uint16_t rekey_fuzz_percent;
-	bool rekey;                   /* false: --dontrekey */
+	bool rekey; /* false: --dontrekey */
 	uint32_t retransmit_interval_ms, retransmit_timeout_s;
-	uint32_t dpd_delay_s;         /* 0: no liveness checks of ours */
-	uint32_t keying_tries;        /* 0: for ever */
+	uint32_t dpd_delay_s;  /* 0: no liveness checks of ours */
+	uint32_t keying_tries; /* 0: for ever */
 	uint32_t replay_window;
 	struct ipsec_limits limits;
 	enum yes_no_auto encapsulation;
 	bool narrowing, initial_contact, nat_keepalive, pfs;
 	bool decap_dscp, no_pmtu_discovery;
 	uint32_t priority;
-	char *ike_text, *esp_text;    /* ike=, esp= as given; NULL: not given */
-	uint32_t instances;           /* atomic: [N] of the newest instance of a template */
+	char *ike_text, *esp_text; /* ike=, esp= as given; NULL: not given */
+	uint32_t instances;        /* atomic: [N] of the newest instance of a template */
 };
 
 /* Zeroed, one reference, with a name; the rest is the compiler's (src/pluto) to fill. */

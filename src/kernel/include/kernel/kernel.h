@@ -1,8 +1,9 @@
-/* The SA and policy interface of the operating system or dataplane. Each shard opens a channel of its own
- * and writes requests without waiting; answers and events come back when it polls. (RFC 4301, section 4.4.)
+/* The SA and policy interface of the operating system or dataplane. Each shard opens a channel of
+ * its own and writes requests without waiting; answers and events come back when it polls. (RFC
+ * 4301, section 4.4.)
  *
- * Backends: "dpdk" (the user-space dataplane), "none" (answers success, installs nothing: tests and load
- * generators); "xfrm" and "pfkey" have their places in kernel_backends[]. */
+ * Backends: "dpdk" (the user-space dataplane), "none" (answers success, installs nothing: tests and
+ * load generators); "xfrm" and "pfkey" have their places in kernel_backends[]. */
 #ifndef KERNEL_KERNEL_H
 #define KERNEL_KERNEL_H
 
@@ -15,33 +16,35 @@ struct kernel_channel;
 struct dataplane;
 
 struct kernel_config {
-	const char *backend;           /* a name of the above */
-	struct dataplane *dataplane;   /* "dpdk"; borrowed */
+	const char *backend;         /* a name of the above */
+	struct dataplane *dataplane; /* "dpdk"; borrowed */
 };
 
 struct kernel *kernel_open(const struct kernel_config *config, char *error, size_t error_size);
 void kernel_close(struct kernel *kernel);
 const char *kernel_name(const struct kernel *kernel);
 /* May a proposal with this ESP transform be offered? */
-bool kernel_supports(const struct kernel *kernel, uint16_t encr, uint16_t key_bits, uint16_t integ, bool esn);
+bool kernel_supports(
+	const struct kernel *kernel, uint16_t encr, uint16_t key_bits, uint16_t integ, bool esn);
 
-/* One per thread that asks. `on_answer` and `on_event` are called from kernel_channel_poll only, on the
- * channel's thread. Events of SAs go to the channel that added them, acquires to the channel
+/* One per thread that asks. `on_answer` and `on_event` are called from kernel_channel_poll only, on
+ * the channel's thread. Events of SAs go to the channel that added them, acquires to the channel
  * whose number is reqid modulo the number of channels. */
 struct kernel_channel_config {
 	void *arg;
 	void (*on_answer)(void *arg, const struct ipsec_answer *answer);
 	void (*on_event)(void *arg, const struct ipsec_event *event);
 };
-struct kernel_channel *kernel_channel_open(struct kernel *kernel, const struct kernel_channel_config *config);
+struct kernel_channel *kernel_channel_open(
+	struct kernel *kernel, const struct kernel_channel_config *config);
 void kernel_channel_close(struct kernel_channel *channel);
 /* Readable when kernel_channel_poll has work. */
 int kernel_channel_fd(const struct kernel_channel *channel);
 /* False when something is to be polled at once: do not sleep. Call it last before sleeping. */
 bool kernel_channel_sleep(struct kernel_channel *channel);
 void kernel_channel_poll(struct kernel_channel *channel);
-/* Never blocks and never fails: what cannot be sent now is queued; an error is an answer. Copies the request; wipes its copy
- * of the keys when done. */
+/* Never blocks and never fails: what cannot be sent now is queued; an error is an answer. Copies
+ * the request; wipes its copy of the keys when done. */
 void kernel_channel_submit(struct kernel_channel *channel, const struct ipsec_request *request);
 uint32_t kernel_channel_allocate_spi(struct kernel_channel *channel);
 void kernel_channel_release_spi(struct kernel_channel *channel, uint32_t spi);
@@ -53,7 +56,8 @@ struct local_address {
 	char interface[16];
 	unsigned interface_index;
 };
-/* An allocated array of `*count`; the caller frees it. False with errno. May block: control thread only. */
+/* An allocated array of `*count`; the caller frees it. False with errno. May block: control thread
+ * only. */
 bool local_addresses(struct local_address **out, size_t *count);
 
 #endif
