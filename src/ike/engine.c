@@ -88,8 +88,7 @@ struct ike_sa *engine_find_spi(struct ike_engine *engine, uint64_t own_spi)
 	struct table_node *node = table_first(engine->by_spi, table_hash_u64(own_spi));
 
 	for (; node; node = table_next(node)) {
-		struct ike_sa *sa =
-			(struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_spi));
+		struct ike_sa *sa = container_of(node, struct ike_sa, by_spi);
 
 		if (ike_sa_own_spi(sa) == own_spi)
 			return sa;
@@ -102,8 +101,7 @@ struct ike_sa *engine_find_serial(struct ike_engine *engine, uint64_t serial)
 	struct table_node *node = table_first(engine->by_serial, table_hash_u64(serial));
 
 	for (; node; node = table_next(node)) {
-		struct ike_sa *sa =
-			(struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_serial));
+		struct ike_sa *sa = container_of(node, struct ike_sa, by_serial);
 
 		if (sa->serial == serial)
 			return sa;
@@ -116,8 +114,7 @@ struct child_sa *engine_find_child(struct ike_engine *engine, uint64_t serial)
 	struct table_node *node = table_first(engine->children, table_hash_u64(serial));
 
 	for (; node; node = table_next(node)) {
-		struct child_sa *child =
-			(struct child_sa *)((char *)node - offsetof(struct child_sa, by_serial));
+		struct child_sa *child = container_of(node, struct child_sa, by_serial);
 
 		if (child->serial == serial)
 			return child;
@@ -135,8 +132,7 @@ void engine_send(struct ike_engine *engine, const struct ike_path *path, struct 
 
 void ike_engine_timer(struct ike_engine *engine, struct timer *timer)
 {
-	struct engine_timer *t =
-		(struct engine_timer *)((char *)timer - offsetof(struct engine_timer, timer));
+	struct engine_timer *t = container_of(timer, struct engine_timer, timer);
 
 	t->due(engine, t);
 }
@@ -337,8 +333,7 @@ unsigned ike_engine_terminate(
 
 	wanted_forget(engine, c);
 	for (; node; node = next) {
-		struct ike_sa *sa =
-			(struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_connection));
+		struct ike_sa *sa = container_of(node, struct ike_sa, by_connection);
 
 		next = table_next(node);
 		if (sa->connection->serial != c->serial || sa->state == STATE_ZOMBIE)

@@ -146,7 +146,7 @@ static bool enter_tables(struct ike_sa *sa)
 static void ike_sa_due(struct ike_engine *engine, struct engine_timer *timer)
 {
 	(void)engine;
-	deadlines_pass((struct ike_sa *)((char *)timer - offsetof(struct ike_sa, timer)));
+	deadlines_pass(container_of(timer, struct ike_sa, timer));
 }
 
 struct ike_sa *ike_sa_new(struct ike_engine *engine, bool initiator, const struct ike_path *path)

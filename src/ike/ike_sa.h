@@ -8,6 +8,7 @@
 
 #include "base/slab.h"
 #include "base/table.h"
+#include "container_of.h"
 #include "ike/engine.h"
 #include "message.h"
 
@@ -147,7 +148,6 @@ struct ike_sa {
 	/* deadlines and times, host milliseconds; 0: none */
 	uint64_t established_ms, last_heard_ms, replace_at, expire_at, liveness_at, keepalive_at,
 		linger_until;
-	uint32_t child_life_s;
 };
 
 /* Why an SA ended, in the order of --globalstatus. */

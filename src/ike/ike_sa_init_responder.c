@@ -48,9 +48,7 @@ static struct ike_sa *find_by_request(
 	struct table_node *node = table_first(engine->requests, hash);
 
 	for (; node; node = table_next(node)) {
-		struct negotiation *n =
-			(struct negotiation *)((char *)node -
-					       offsetof(struct negotiation, by_request));
+		struct negotiation *n = container_of(node, struct negotiation, by_request);
 		struct ike_sa *sa = n->ike_sa;
 
 		if (n->message_i_len == in->len && !memcmp(n->message_i, in->message, in->len) &&

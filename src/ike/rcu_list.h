@@ -6,6 +6,8 @@
 #ifndef IKE_RCU_LIST_H
 #define IKE_RCU_LIST_H
 
+#include "container_of.h"
+
 #include <urcu/urcu-qsbr.h>
 
 #include <stddef.h>
@@ -30,11 +32,6 @@ extern char rcu_grace_period; /* an address to name */
 
 /* Calls `reclaim` behind a grace period. What the writer did so far comes before it, too. */
 #define rcu_reclaim_later(head, reclaim) (rcu_reader_done(), urcu_qsbr_call_rcu(head, reclaim))
-
-#define container_of(pointer, type, member)                                                        \
-	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
-#define container_of_const(pointer, type, member)                                                  \
-	((const type *)(const void *)((const char *)(pointer)-offsetof(type, member)))
 
 /* A head or a member. What is taken out still leads readers on to the rest, and must live until a
  * grace period is over. */

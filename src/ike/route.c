@@ -20,7 +20,7 @@ static struct route *route_find(struct ike_engine *engine, uint64_t connection_s
 	struct table_node *node = table_first(engine->routes, table_hash_u64(connection_serial));
 
 	for (; node; node = table_next(node)) {
-		struct route *r = (struct route *)((char *)node - offsetof(struct route, node));
+		struct route *r = container_of(node, struct route, node);
 
 		if (r->connection_serial == connection_serial)
 			return r;

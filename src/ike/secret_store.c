@@ -13,6 +13,7 @@
 
 #include "base/secret.h"
 #include "base/table.h"
+#include "container_of.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -110,9 +111,7 @@ static const struct psk_entry *find(const struct secret_store *store, enum match
 	struct table_node *node = table_first(store->keys, hash_way(match, a, b));
 
 	for (; node != NULL; node = table_next(node)) {
-		const struct psk_key *key =
-			(const struct psk_key *)(void *)((char *)node -
-							 offsetof(struct psk_key, node));
+		const struct psk_key *key = container_of(node, struct psk_key, node);
 
 		if (key->match == match && ((same(key->a, a) && same(key->b, b)) ||
 						   (same(key->a, b) && same(key->b, a))))

@@ -53,8 +53,7 @@ static void supersede(struct ike_engine *engine, const struct ike_established *n
 			  *next;
 
 	for (; node; node = next) {
-		struct ike_sa *old =
-			(struct ike_sa *)((char *)node - offsetof(struct ike_sa, by_identity));
+		struct ike_sa *old = container_of(node, struct ike_sa, by_identity);
 
 		next = table_next(node);
 		if (makes_way(old, news, elsewhere))

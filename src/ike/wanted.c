@@ -41,7 +41,7 @@ static struct wanted *wanted_find(
 	struct table_node *node = table_first(engine->wanted, wanted_hash(engine, c, remote));
 
 	for (; node; node = table_next(node)) {
-		struct wanted *w = (struct wanted *)((char *)node - offsetof(struct wanted, node));
+		struct wanted *w = container_of(node, struct wanted, node);
 
 		if (w->connection->serial == c->serial &&
 			(!connection_is_template(c) || ip_equal(&w->remote, remote)))
@@ -63,7 +63,7 @@ static void wanted_free(struct ike_engine *engine, struct wanted *w)
 
 static void revive(struct ike_engine *engine, struct engine_timer *timer)
 {
-	struct wanted *w = (struct wanted *)((char *)timer - offsetof(struct wanted, timer));
+	struct wanted *w = container_of(timer, struct wanted, timer);
 
 	if (engine->listening)
 		initiate_sa(engine, w->connection, &w->remote, 0, 0); /* `w` may be gone */
@@ -131,9 +131,7 @@ bool connection_is_served(const struct ike_engine *engine, const struct connecti
 	struct table_node *node = table_first(engine->by_connection, table_hash_u64(c->serial));
 
 	for (; node; node = table_next(node)) {
-		const struct ike_sa *sa =
-			(const struct ike_sa *)((char *)node -
-						offsetof(struct ike_sa, by_connection));
+		const struct ike_sa *sa = container_of(node, struct ike_sa, by_connection);
 
 		if (sa != but_by && sa->connection->serial == c->serial &&
 			sa->state != STATE_ZOMBIE &&
