@@ -24,6 +24,7 @@ union esp_keys {
 	} cbc;
 	struct {
 		uint8_t key[32];
+		uint8_t behind[16]; /* the library's AVX2 code reads so far */
 	} chacha;
 };
 

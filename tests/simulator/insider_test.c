@@ -551,8 +551,8 @@ static void child_keys_lie_in_the_rfc_s_order(void **state)
 	ike_walk_start(stage.node->engine, &walk);
 	assert_true(ike_walk_next(&walk, &view));
 	ike_walk_end(&walk);
-	in = node_find_sa(stage.node, view.child.in_spi, IPSEC_INBOUND);
-	out = node_find_sa(stage.node, view.child.out_spi, IPSEC_OUTBOUND);
+	in = node_inbound_sa(stage.node, view.child.in_spi);
+	out = node_outbound_sa(stage.node, view.child.out_spi, view.child.reqid);
 	assert_int_equal(in->encr_key_len, 20);
 	assert_memory_equal(in->encr_key, keymat, 20);
 	assert_memory_equal(out->encr_key, keymat + 20, 20);

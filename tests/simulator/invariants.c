@@ -58,19 +58,19 @@ struct check {
 static const char *disagreement(
 	struct node *node, const struct ike_sa_view *sa, const struct child_view *child)
 {
-	const struct ipsec_sa *in = node_find_sa(node, child->in_spi, IPSEC_INBOUND);
-	const struct ipsec_sa *out = node_find_sa(node, child->out_spi, IPSEC_OUTBOUND), *theirs;
+	const struct ipsec_sa *in = node_inbound_sa(node, child->in_spi);
+	const struct ipsec_sa *out = node_outbound_sa(node, child->out_spi, child->reqid), *theirs;
 	struct node *peer = peer_of(node->world, sa);
 
 	if (!in || !out)
 		return "established, but not in the kernel";
 	if (!peer || !peer->engine)
 		return "the peer is not there";
-	theirs = node_find_sa(peer, child->out_spi, IPSEC_INBOUND);
+	theirs = node_inbound_sa(peer, child->out_spi);
 	if (!theirs || !same_keys(out, theirs))
 		return theirs ? "the peer's inbound SA has other keys"
 			      : "the peer has no inbound SA";
-	theirs = node_find_sa(peer, child->in_spi, IPSEC_OUTBOUND);
+	theirs = node_outbound_sa(peer, child->in_spi, 0);
 	if (!theirs || !same_keys(in, theirs))
 		return theirs ? "the peer's outbound SA has other keys"
 			      : "the peer has no outbound SA";
@@ -92,8 +92,8 @@ static void count_in_kernel(
 	struct node *node, const struct ike_sa_view *sa, const struct child_view *child, void *arg)
 {
 	(void)sa;
-	*(unsigned *)arg += !!node_find_sa(node, child->in_spi, IPSEC_INBOUND) +
-			    !!node_find_sa(node, child->out_spi, IPSEC_OUTBOUND);
+	*(unsigned *)arg += !!node_inbound_sa(node, child->in_spi) +
+			    !!node_outbound_sa(node, child->out_spi, child->reqid);
 }
 
 static void check_kernel(struct node *node)
@@ -220,6 +220,7 @@ static void check_child_books(
 	struct node *node, const struct ike_sa_view *sa, const struct child_view *child, void *arg)
 {
 	struct books *books = arg;
+	const struct ipsec_sa *out = node_outbound_sa(node, child->out_spi, child->reqid);
 	struct ipsec_policy policy = {.reqid = child->reqid,
 		.local_ts = child->local_ts,
 		.local_ts_count = child->local_ts_count,
@@ -232,15 +233,11 @@ static void check_child_books(
 	if (!sa->established)
 		world_fail(node->world, "node %u: Child SA #%llu is up in an IKE SA that is not",
 			node->index, (unsigned long long)child->serial);
-	if (!node_find_sa(node, child->in_spi, IPSEC_INBOUND) ||
-		!node_find_sa(node, child->out_spi, IPSEC_OUTBOUND))
+	if (!node_inbound_sa(node, child->in_spi) || !out)
 		world_fail(node->world, "node %u: Child SA #%llu is up, but not in the kernel",
 			node->index, (unsigned long long)child->serial);
-	else if (!ip_equal(&node_find_sa(node, child->out_spi, IPSEC_OUTBOUND)->remote.address,
-			 &sa->path.remote.address) ||
-		 (child->udp_encapsulation &&
-			 node_find_sa(node, child->out_spi, IPSEC_OUTBOUND)->remote.port !=
-				 sa->path.remote.port))
+	else if (!ip_equal(&out->remote.address, &sa->path.remote.address) ||
+		 (child->udp_encapsulation && out->remote.port != sa->path.remote.port))
 		world_fail(node->world, "node %u: Child SA #%llu sends to where the peer was",
 			node->index, (unsigned long long)child->serial);
 	if (!node_has_policy(node, &policy))

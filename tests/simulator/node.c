@@ -102,7 +102,7 @@ static void host_release_spi(struct ike_host *host, uint32_t spi)
 {
 	struct node *node = node_of(host);
 
-	if (node_find_sa(node, spi, IPSEC_INBOUND))
+	if (node_inbound_sa(node, spi))
 		world_fail(node->world, "node %u releases SPI %08x, whose SA is in the kernel",
 			node->index, spi);
 	forget_spi(node, spi);
@@ -164,22 +164,49 @@ static bool host_refuse(struct ike_host *host, uint64_t half_open)
 
 /* ---- the kernel -------------------------------------------------------------------------- */
 
-static struct kernel_sa *find_sa(struct node *node, uint32_t spi, enum ipsec_direction direction)
+/* An inbound SA is known by its SPI, which is ours. An outbound one's was chosen by its peer, and two
+ * peers may choose the same: it is known by its reqid as well, as IPSEC_SA_DELETE's rules say. */
+static struct kernel_sa *find_sa(
+	struct node *node, uint32_t spi, enum ipsec_direction direction, uint32_t reqid)
 {
 	for (unsigned i = 0; i < node->sa_count; i++) {
-		if (node->sas[i].present && node->sas[i].sa.spi == spi &&
-			node->sas[i].sa.direction == direction)
-			return &node->sas[i];
+		struct kernel_sa *sa = &node->sas[i];
+
+		if (sa->present && sa->sa.spi == spi && sa->sa.direction == direction &&
+			(direction == IPSEC_INBOUND || !reqid || sa->sa.reqid == reqid))
+			return sa;
 	}
 	return NULL;
 }
 
-const struct ipsec_sa *node_find_sa(
-	const struct node *node, uint32_t spi, enum ipsec_direction direction)
+const struct ipsec_sa *node_inbound_sa(const struct node *node, uint32_t spi)
 {
-	const struct kernel_sa *found = find_sa((struct node *)(uintptr_t)node, spi, direction);
+	const struct kernel_sa *found =
+		find_sa((struct node *)(uintptr_t)node, spi, IPSEC_INBOUND, 0);
 
 	return found ? &found->sa : NULL;
+}
+
+const struct ipsec_sa *node_outbound_sa(const struct node *node, uint32_t spi, uint32_t reqid)
+{
+	const struct kernel_sa *found =
+		find_sa((struct node *)(uintptr_t)node, spi, IPSEC_OUTBOUND, reqid);
+
+	return found ? &found->sa : NULL;
+}
+
+/* A second outbound SA of one SPI to one peer: the dataplane and Linux refuse it. */
+static bool outbound_taken(const struct node *node, const struct ipsec_sa *sa)
+{
+	for (unsigned i = 0; i < node->sa_count; i++) {
+		const struct kernel_sa *known = &node->sas[i];
+
+		if (known->present && known->sa.direction == IPSEC_OUTBOUND &&
+			known->sa.spi == sa->spi &&
+			ip_equal(&known->sa.remote.address, &sa->remote.address))
+			return true;
+	}
+	return false;
 }
 
 unsigned node_live_sas(const struct node *node)
@@ -197,7 +224,8 @@ static int kernel_add(struct node *node, const struct ipsec_sa *sa)
 
 	if (random_chance(&node->world->random, node->kernel_errors))
 		return EINVAL;
-	if (sa->direction == IPSEC_INBOUND && find_sa(node, sa->spi, sa->direction))
+	if (sa->direction == IPSEC_INBOUND ? !!node_inbound_sa(node, sa->spi)
+					   : outbound_taken(node, sa))
 		return EEXIST;
 	while (place < node->sa_count && node->sas[place].present)
 		place++;
@@ -213,7 +241,8 @@ static int kernel_add(struct node *node, const struct ipsec_sa *sa)
 
 static struct ipsec_answer kernel_delete(struct node *node, const struct ipsec_request *request)
 {
-	struct kernel_sa *found = find_sa(node, request->sa.spi, request->sa.direction);
+	struct kernel_sa *found = find_sa(
+		node, request->sa.spi, request->sa.direction, request->sa.reqid);
 	struct ipsec_answer answer = {.op = request->op, .token = request->token};
 
 	if (request->sa.direction == IPSEC_INBOUND)
@@ -229,7 +258,7 @@ static struct ipsec_answer kernel_delete(struct node *node, const struct ipsec_r
 
 static int kernel_move(struct node *node, const struct ipsec_sa *sa)
 {
-	struct kernel_sa *found = find_sa(node, sa->spi, sa->direction);
+	struct kernel_sa *found = find_sa(node, sa->spi, sa->direction, sa->reqid);
 
 	if (!found)
 		return ENOENT;

@@ -65,8 +65,9 @@ int node_route(struct world *world, const struct ike_path *path, struct ike_path
 ike_watcher node_watcher(struct node *node);
 /* Takes the connection down with a watcher that waits for the end of each SA. */
 void node_terminate_watched(struct node *node, const struct connection *c, bool unroute);
-const struct ipsec_sa *node_find_sa(
-	const struct node *node, uint32_t spi, enum ipsec_direction direction);
+const struct ipsec_sa *node_inbound_sa(const struct node *node, uint32_t spi);
+/* reqid 0: of any. */
+const struct ipsec_sa *node_outbound_sa(const struct node *node, uint32_t spi, uint32_t reqid);
 unsigned node_live_sas(const struct node *node);
 bool node_has_policy(const struct node *node, const struct ipsec_policy *policy);
 
