@@ -208,7 +208,7 @@ static void host_release_watcher(struct ike_host *host, ike_watcher watcher)
 	g->said_of = 0;
 }
 
-static void host_established(struct ike_host *host, const struct ike_established *news)
+static void host_tell(struct ike_host *host, const struct ike_news *news)
 {
 	(void)host;
 	(void)news;
@@ -241,7 +241,7 @@ void generator_host_init(struct generator *g)
 		.new_reqid = host_reqid,
 		.log = host_log,
 		.release_watcher = host_release_watcher,
-		.established = host_established,
+		.tell = host_tell,
 		.require_cookie = host_no,
 		.refuse_new = host_no,
 	};

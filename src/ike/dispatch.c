@@ -269,10 +269,13 @@ static void dispatch(struct ike_engine *engine, struct incoming *in)
 		unknown_spi(engine, in);
 		return;
 	}
-	if (response)
+	if (response) {
 		sa_response(sa, in);
-	else
-		sa_request(sa, in);
+		return;
+	}
+	engine->answer_to = in->path;
+	sa_request(sa, in);
+	engine->answer_to = NULL;
 }
 
 void ike_engine_datagram(

@@ -25,12 +25,15 @@ struct ike_engine {
 	struct ike_sa *oldest, *newest;
 	struct wanted *first_wanted;
 	struct route *first_route;
+	uint64_t last_route;
 	uint64_t half_open, lingering;
 	uint64_t response_bytes, key_bytes, selector_bytes, message_bytes;
 	bool listening, shutting_down;
 	uint8_t cookie_secret[32];
 	struct rate_limit log_limit, stray_limit;
 	struct ike_walk *walks;
+	/* While a request is dispatched: where it came from, and its response goes to. */
+	const struct ike_path *answer_to;
 	struct proposal_list *received; /* scratch: the proposals of the message at hand */
 	/* Messages are built here, then sent or copied. */
 	uint8_t message[IKE_MESSAGE_MAX];

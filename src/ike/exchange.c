@@ -168,7 +168,8 @@ void response_send(struct ike_sa *sa, struct bytes message)
 		memcpy(kept, message.data, message.len);
 	engine->response_bytes += sa->response_len;
 	sa->expected_request_id++;
-	engine_send(engine, &sa->path, message);
+	/* To where the request came from, whatever path the SA keeps to (RFC 7296, section 2.11). */
+	engine_send(engine, engine->answer_to ? engine->answer_to : &sa->path, message);
 }
 
 void add_notify(

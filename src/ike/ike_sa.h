@@ -204,7 +204,7 @@ const char *child_state_name(enum child_state state);
 /* Log lines with the SA's prefix, `"name"[N] PEER #S: `, also to the watcher. */
 void ike_sa_log(struct ike_sa *sa, enum log_severity severity, enum ike_rc code, const char *format,
 	...) __attribute__((format(printf, 4, 5)));
-void child_sa_log(struct child_sa *child, enum log_severity severity, enum ike_rc code,
+void child_sa_log(const struct child_sa *child, enum log_severity severity, enum ike_rc code,
 	const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* `"name"[N] PEER: ` */
 void connection_log(struct ike_engine *engine, const struct connection *c, ike_watcher watcher,

@@ -9,11 +9,14 @@
 struct route {
 	struct table_node node;
 	struct route *next, **link;
-	uint64_t connection_serial;
+	uint64_t connection_serial, number;
 	uint32_t reqid;
 	uint8_t local_ts_count, remote_ts_count;
 	struct traffic_selector ts[];
 };
+
+/* A peer may narrow otherwise each time; the policies of so many narrowings are kept. */
+#define ROUTES_MAX 16
 
 static struct route *route_find(struct ike_engine *engine, uint64_t connection_serial)
 {
@@ -63,22 +66,48 @@ static bool route_is_of(const struct route *r, const struct child_sa *child)
 	return true;
 }
 
+/* False: it is remembered already. */
+static bool make_room(struct ike_engine *engine, const struct child_sa *child)
+{
+	uint64_t serial = child->ike_sa->connection->serial;
+	struct table_node *node = table_first(engine->routes, table_hash_u64(serial));
+	struct route *oldest = NULL;
+	unsigned count = 0;
+
+	for (; node; node = table_next(node)) {
+		struct route *r = container_of(node, struct route, node);
+
+		if (r->connection_serial != serial)
+			continue;
+		if (route_is_of(r, child))
+			return false;
+		if (!oldest || r->number < oldest->number)
+			oldest = r;
+		count++;
+	}
+	if (count < ROUTES_MAX)
+		return true;
+	child_sa_log(child, LOG_LINE_WARNING, RC_OK,
+		"the peer has narrowed in %u ways: the policy of the oldest is removed",
+		ROUTES_MAX);
+	route_uninstall(engine, oldest);
+	route_unlink(engine, oldest);
+	return true;
+}
+
 void route_remember(struct ike_engine *engine, const struct child_sa *child)
 {
 	uint64_t serial = child->ike_sa->connection->serial;
 	size_t count = child->local_ts_count + child->remote_ts_count;
-	struct route *old = route_find(engine, serial), *r;
+	struct route *r;
 
-	if (old && route_is_of(old, child))
+	if (!make_room(engine, child))
 		return;
-	if (old) { /* narrowed otherwise this time */
-		route_uninstall(engine, old);
-		route_unlink(engine, old);
-	}
 	r = calloc(1, sizeof(*r) + count * sizeof(*child->ts));
 	if (!r)
 		return;
 	r->connection_serial = serial;
+	r->number = ++engine->last_route;
 	r->reqid = child->reqid;
 	r->local_ts_count = child->local_ts_count;
 	r->remote_ts_count = child->remote_ts_count;
@@ -102,10 +131,10 @@ void route_forget_all(struct ike_engine *engine)
 
 void route_remove(struct ike_engine *engine, const struct connection *c)
 {
-	struct route *r = route_find(engine, c->serial);
+	struct route *r;
 
-	if (!r)
-		return;
-	route_uninstall(engine, r);
-	route_unlink(engine, r);
+	while ((r = route_find(engine, c->serial))) {
+		route_uninstall(engine, r);
+		route_unlink(engine, r);
+	}
 }

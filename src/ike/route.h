@@ -5,7 +5,8 @@
 
 #include "ike_sa.h"
 
-/* The child's policy is being installed for its (permanent) connection. */
+/* The child's policy is being installed for its (permanent) connection. Where the peer narrows otherwise
+ * than before, the older policies stay besides: what they cover is dropped, not opened. */
 void route_remember(struct ike_engine *engine, const struct child_sa *child);
 /* Removes the policy, if there is one. */
 void route_remove(struct ike_engine *engine, const struct connection *c);

@@ -68,7 +68,7 @@ void ike_sa_log(
 	va_end(args);
 }
 
-void child_sa_log(struct child_sa *child, enum log_severity severity, enum ike_rc code,
+void child_sa_log(const struct child_sa *child, enum log_severity severity, enum ike_rc code,
 	const char *format, ...)
 {
 	char prefix[400];

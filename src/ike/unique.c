@@ -2,6 +2,7 @@
 #include "unique.h"
 
 #include "engine_state.h"
+#include "wanted.h"
 
 /* Two peers that initiate to each other at one time may each end up with both SAs: if each took
  * away the one that it saw first, none would be left. So an SA of the other role falls only when it
@@ -13,14 +14,14 @@ uint64_t unique_hash(const struct identity *local, const struct identity *remote
 	return identity_hash(local) * 31 + identity_hash(remote);
 }
 
-static bool is_of_pair(const struct ike_sa *sa, const struct ike_established *news)
+static bool is_of_pair(const struct ike_sa *sa, const struct ike_news *news)
 {
 	return identity_equal(sa->local_id, news->local) &&
 	       identity_equal(sa->remote_id, news->remote);
 }
 
 /* Engines that establish SAs of one pair at one time tell each other: the later serial stays. */
-static bool makes_way(const struct ike_sa *old, const struct ike_established *news, bool elsewhere)
+static bool makes_way(const struct ike_sa *old, const struct ike_news *news, bool elsewhere)
 {
 	if (old->serial == news->ike_serial || (elsewhere && old->serial > news->ike_serial) ||
 		old->state != STATE_ESTABLISHED_IKE_SA || !is_of_pair(old, news))
@@ -32,7 +33,7 @@ static bool makes_way(const struct ike_sa *old, const struct ike_established *ne
 		       engine_now(old->engine) - old->established_ms > CROSSING_MS);
 }
 
-static void make_way(struct ike_sa *old, const struct ike_established *news, bool elsewhere)
+static void make_way(struct ike_sa *old, const struct ike_news *news, bool elsewhere)
 {
 	old->superseded_elsewhere = elsewhere;
 	ike_sa_log(old, LOG_LINE_INFO, RC_OK, "superseded by IKE SA #%llu of the same peer%s",
@@ -46,7 +47,7 @@ static void make_way(struct ike_sa *old, const struct ike_established *news, boo
 		ike_sa_delete(old, FINISHED_SUPERSEDED);
 }
 
-static void supersede(struct ike_engine *engine, const struct ike_established *news, bool elsewhere)
+static void supersede(struct ike_engine *engine, const struct ike_news *news, bool elsewhere)
 {
 	struct table_node *node = table_first(
 				  engine->by_identity, unique_hash(news->local, news->remote)),
@@ -64,11 +65,13 @@ static void supersede(struct ike_engine *engine, const struct ike_established *n
 void unique_established(struct ike_sa *sa, bool initial_contact)
 {
 	struct ike_engine *engine = sa->engine;
-	struct ike_established news = {
+	struct ike_news news = {
+		.kind = IKE_NEWS_ESTABLISHED,
 		.local = sa->local_id,
 		.remote = sa->remote_id,
 		.connection_serial = sa->connection->serial,
 		.ike_serial = sa->serial,
+		.peer = sa->path.remote.address,
 		.initiator = sa->initiator,
 		.initial_contact = initial_contact,
 	};
@@ -76,10 +79,13 @@ void unique_established(struct ike_sa *sa, bool initial_contact)
 	if (sa->remote_id->kind == ID_NULL || (!engine->config.unique_ids && !initial_contact))
 		return;
 	supersede(engine, &news, false);
-	engine->host->established(engine->host, &news);
+	engine->host->tell(engine->host, &news);
 }
 
-void ike_engine_superseded(struct ike_engine *engine, const struct ike_established *news)
+void ike_engine_news(struct ike_engine *engine, const struct ike_news *news)
 {
-	supersede(engine, news, true);
+	if (news->kind == IKE_NEWS_ESTABLISHED)
+		supersede(engine, news, true);
+	else
+		wanted_gone_elsewhere(engine, news);
 }

@@ -21,33 +21,46 @@ struct wanted {
 	unsigned attempts; /* that failed, since it was last up for a while */
 };
 
-/* A permanent connection has one peer; a template has one entry a peer. */
 static uint64_t wanted_hash(
-	struct ike_engine *engine, const struct connection *c, const struct ip_address *remote)
+	struct ike_engine *engine, uint64_t connection_serial, const struct ip_address *remote)
 {
 	struct {
 		uint64_t serial;
 		struct ip_address remote;
-	} key = {.serial = c->serial};
+	} key = {.serial = connection_serial};
 
-	if (connection_is_template(c))
+	if (remote)
 		key.remote = *remote;
 	return table_hash(&engine->seed, &key, sizeof(key));
+}
+
+/* A template has one entry a peer; a permanent connection has one peer, and `remote` is NULL. */
+static struct wanted *wanted_find_serial(
+	struct ike_engine *engine, uint64_t connection_serial, const struct ip_address *remote)
+{
+	struct table_node *node =
+		table_first(engine->wanted, wanted_hash(engine, connection_serial, remote));
+
+	for (; node; node = table_next(node)) {
+		struct wanted *w = container_of(node, struct wanted, node);
+
+		if (w->connection->serial == connection_serial &&
+			(!remote || ip_equal(&w->remote, remote)))
+			return w;
+	}
+	return NULL;
+}
+
+static const struct ip_address *key_address(
+	const struct connection *c, const struct ip_address *remote)
+{
+	return connection_is_template(c) ? remote : NULL;
 }
 
 static struct wanted *wanted_find(
 	struct ike_engine *engine, const struct connection *c, const struct ip_address *remote)
 {
-	struct table_node *node = table_first(engine->wanted, wanted_hash(engine, c, remote));
-
-	for (; node; node = table_next(node)) {
-		struct wanted *w = container_of(node, struct wanted, node);
-
-		if (w->connection->serial == c->serial &&
-			(!connection_is_template(c) || ip_equal(&w->remote, remote)))
-			return w;
-	}
-	return NULL;
+	return wanted_find_serial(engine, c->serial, key_address(c, remote));
 }
 
 static void wanted_free(struct ike_engine *engine, struct wanted *w)
@@ -88,7 +101,8 @@ void wanted_add(struct ike_engine *engine, struct connection *c, const struct ip
 	if (w)
 		wanted_free(engine, w);
 	w = calloc(1, sizeof(*w));
-	if (!w || !table_insert(engine->wanted, &w->node, wanted_hash(engine, c, remote))) {
+	if (!w || !table_insert(engine->wanted, &w->node,
+			  wanted_hash(engine, c->serial, key_address(c, remote)))) {
 		free(w); /* it comes up all the same, but is not kept up */
 		return;
 	}
@@ -143,6 +157,31 @@ bool connection_is_served(const struct ike_engine *engine, const struct connecti
 	return false;
 }
 
+void wanted_gone_elsewhere(struct ike_engine *engine, const struct ike_news *news)
+{
+	struct wanted *w = wanted_find_serial(engine, news->connection_serial, NULL);
+
+	if (w && !connection_is_served(engine, w->connection, &news->peer, NULL))
+		wanted_later(engine, w->connection, &w->remote);
+}
+
+/* Nobody wants it here, but another engine may. */
+static void tell_gone(const struct ike_sa *sa)
+{
+	struct ike_news news = {
+		.kind = IKE_NEWS_GONE,
+		.local = sa->local_id,
+		.remote = sa->remote_id,
+		.connection_serial = sa->connection->serial,
+		.ike_serial = sa->serial,
+		.peer = sa->path.remote.address,
+		.initiator = sa->initiator,
+	};
+
+	if (sa->established_ms && !connection_is_template(sa->connection))
+		sa->engine->host->tell(sa->engine->host, &news);
+}
+
 void wanted_sa_gone(struct ike_sa *sa)
 {
 	struct ike_engine *engine = sa->engine;
@@ -155,6 +194,8 @@ void wanted_sa_gone(struct ike_sa *sa)
 	if (!sa->initiator && !sa->established_ms)
 		return; /* a stranger's: it never served */
 	w = wanted_find(engine, sa->connection, &sa->path.remote.address);
+	if (!w)
+		tell_gone(sa);
 	if (!w || timer_is_armed(&w->timer.timer) ||
 		connection_is_served(engine, sa->connection, &sa->path.remote.address, sa))
 		return;

@@ -17,6 +17,8 @@ bool connection_is_served(const struct ike_engine *engine, const struct connecti
 /* The operator has taken it down: nothing more is tried. */
 void wanted_forget(struct ike_engine *engine, const struct connection *c);
 void wanted_forget_all(struct ike_engine *engine);
+/* Another engine's SA of the connection has gone, which may have been what this one's made way for. */
+void wanted_gone_elsewhere(struct ike_engine *engine, const struct ike_news *news);
 /* The SA no longer serves its connection (it became a zombie, or goes without having been one). */
 void wanted_sa_gone(struct ike_sa *sa);
 

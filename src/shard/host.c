@@ -1,7 +1,7 @@
 /* What an engine asks of its host (ike/engine.h), answered by a shard. */
 #include "hand_over.h"
 #include "shard_set.h"
-#include "superseded.h"
+#include "news.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -170,9 +170,9 @@ static void host_release_watcher(struct ike_host *host, ike_watcher watcher)
 	}
 }
 
-static void host_established(struct ike_host *host, const struct ike_established *news)
+static void host_tell(struct ike_host *host, const struct ike_news *news)
 {
-	shard_tell_established(shard_of_host(host), news);
+	shard_tell(shard_of_host(host), news);
 }
 
 /* ---- half-open SAs ---------------------------------------------------------------- */
@@ -232,7 +232,7 @@ void shard_host_init(struct shard *shard)
 		.new_reqid = host_new_reqid,
 		.log = host_log,
 		.release_watcher = host_release_watcher,
-		.established = host_established,
+		.tell = host_tell,
 		.require_cookie = host_require_cookie,
 		.refuse_new = host_refuse_new,
 	};

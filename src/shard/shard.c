@@ -3,7 +3,7 @@
 
 #include "hand_over.h"
 #include "report.h"
-#include "superseded.h"
+#include "news.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -53,8 +53,8 @@ static void take_mail(struct shard *shard, struct mail *mail)
 	case INBOX_ICMP_ERROR:
 		shard_take_handed_error(shard, mail);
 		break;
-	case INBOX_SUPERSEDED:
-		shard_take_superseded(shard, mail);
+	case INBOX_NEWS:
+		shard_take_news(shard, mail);
 		break;
 	case INBOX_COMMAND:
 		shard_take_command(shard, mail);
@@ -84,8 +84,8 @@ void shard_discard_mail(struct mail *mail)
 	case INBOX_ICMP_ERROR:
 		free(mail);
 		break;
-	case INBOX_SUPERSEDED:
-		superseded_discard(mail);
+	case INBOX_NEWS:
+		news_discard(mail);
 		break;
 	case INBOX_COMMAND:
 		command_discard(mail);

@@ -30,7 +30,7 @@ enum inbox_kind {
 	INBOX_JOB = 1,    /* struct crypto_job */
 	INBOX_DATAGRAM,   /* struct handed_datagram */
 	INBOX_ICMP_ERROR, /* struct handed_error */
-	INBOX_SUPERSEDED, /* struct superseded_mail */
+	INBOX_NEWS, /* struct news_mail */
 	INBOX_COMMAND,    /* struct command */
 	INBOX_LISTEN,     /* struct listen_order */
 	INBOX_REPORT_GO,  /* struct report_mail */

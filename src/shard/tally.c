@@ -57,7 +57,7 @@ bool shard_set_stats(const struct shard_set *set, unsigned i, struct shard_stats
 		.hand_over_lost = tally_read(&t->hand_over_lost),
 		.send_errors = tally_read(&t->send_errors),
 		.lines_lost = tally_read(&t->lines_lost),
-		.superseded_lost = tally_read(&t->superseded_lost),
+		.news_lost = tally_read(&t->news_lost),
 		.mailbox_depth = mailbox_depth(shard->inbox),
 		.mailbox_refused = mailbox_refused(shard->inbox),
 		.wakeups = mailbox_wakeups(shard->inbox),

@@ -11,7 +11,7 @@ struct tally {
 	uint64_t not_ike;
 	uint64_t handed_over, handed_in, hand_over_lost;
 	uint64_t send_errors;
-	uint64_t lines_lost, superseded_lost;
+	uint64_t lines_lost, news_lost;
 	uint64_t jobs_inline, jobs_done, jobs_refused, job_batches, job_wait_ns, job_run_ns;
 	struct ike_memory memory;
 };

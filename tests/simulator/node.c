@@ -145,10 +145,9 @@ static void host_release(struct ike_host *host, ike_watcher watcher)
 		node->watcher_state[watcher - 1] = 2;
 }
 
-static void host_established(struct ike_host *host, const struct ike_established *news)
+static void host_tell(struct ike_host *host, const struct ike_news *news)
 {
-	(void)host;
-	(void)news;
+	node_of(host)->told[news->kind]++;
 }
 
 static bool host_require_cookie(struct ike_host *host, uint64_t half_open)
@@ -380,7 +379,7 @@ static const struct ike_host host_functions = {
 	.new_reqid = host_reqid,
 	.log = host_log,
 	.release_watcher = host_release,
-	.established = host_established,
+	.tell = host_tell,
 	.require_cookie = host_require_cookie,
 	.refuse_new = host_refuse,
 };

@@ -39,6 +39,7 @@ struct node {
 	struct random_source random;
 	bool want_cookies, shared_ids;
 	unsigned keepalives;
+	unsigned told[2]; /* news for other engines, by kind */
 	unsigned kernel_errors, overload; /* percent */
 	struct kernel_sa sas[NODE_SAS_MAX];
 	unsigned sa_count;

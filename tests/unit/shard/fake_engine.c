@@ -204,10 +204,10 @@ void ike_engine_initiate(struct ike_engine *e, struct connection *c,
 	(void)remote;
 	if (strcmp(c->name, "tell") == 0) {
 		struct identity *id = identity_new(ID_FQDN, bytes_of("a", 1));
-		const struct ike_established news = {
+		const struct ike_news news = {
 			.local = id, .remote = id, .connection_serial = 1, .ike_serial = 2};
 
-		e->config.host->established(e->config.host, &news);
+		e->config.host->tell(e->config.host, &news);
 		identity_unref(id);
 		return;
 	}
@@ -242,12 +242,12 @@ bool ike_engine_delete_serial(struct ike_engine *e, uint64_t serial, ike_watcher
 	return serial == 1000 + e->number;
 }
 
-void ike_engine_superseded(struct ike_engine *e, const struct ike_established *news)
+void ike_engine_news(struct ike_engine *e, const struct ike_news *news)
 {
 	check_thread(e);
 	if (identity_equal(news->local, news->remote) && news->connection_serial == 1 &&
 		news->ike_serial == 2) {
-		NOTE(fake.superseded[e->number]);
+		NOTE(fake.news[e->number]);
 	}
 }
 

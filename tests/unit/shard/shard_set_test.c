@@ -270,7 +270,7 @@ static void established_is_told(void **state)
 	}
 	/* 125 from each shard to each of the three others */
 	for (unsigned i = 0; i < 4; i++) {
-		wait_for(&fake.superseded[i], 375);
+		wait_for(&fake.news[i], 375);
 	}
 	connection_unref(c);
 	fixture_stop();
@@ -282,7 +282,7 @@ static void established_is_told(void **state)
 	shard_set_initiate(set, c, NULL, 0);
 	connection_unref(c);
 	sleep_ms(50);
-	assert_int_equal(fake_read(&fake.superseded[1]), 0);
+	assert_int_equal(fake_read(&fake.news[1]), 0);
 	fixture_stop();
 }
 

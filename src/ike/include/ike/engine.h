@@ -51,10 +51,17 @@ enum ike_rc {
 	RC_FATAL = 56,
 };
 
-/* News for all engines: an IKE SA was established between these identities. */
-struct ike_established {
+enum ike_news_kind {
+	IKE_NEWS_ESTABLISHED, /* an IKE SA between these identities: older ones make way (uniqueids) */
+	IKE_NEWS_GONE, /* a permanent connection has lost its SA: whoever wants it up sees to it */
+};
+
+/* News of one engine for all others. */
+struct ike_news {
+	enum ike_news_kind kind;
 	const struct identity *local, *remote;
 	uint64_t connection_serial, ike_serial;
+	struct ip_address peer;
 	bool initiator;       /* ours is the original initiator's role */
 	bool initial_contact; /* the peer knows of no other SA (RFC 7296, section 2.4) */
 };
@@ -94,9 +101,8 @@ struct ike_host {
 		enum ike_rc code, const char *line, size_t len);
 	/* The watcher's wait is over; its exit status is decided by the lines it got. */
 	void (*release_watcher)(struct ike_host *host, ike_watcher watcher);
-	/* Every other engine is to be told by ike_engine_superseded. The host takes its own
-	 * references. */
-	void (*established)(struct ike_host *host, const struct ike_established *news);
+	/* Every other engine is to be told by ike_engine_news. The host takes its own references. */
+	void (*tell)(struct ike_host *host, const struct ike_news *news);
 	/* May this engine take another half-open SA as responder; must it ask for a cookie?
 	 * Daemon-wide counts are the host's to know; `half_open` is this engine's own. */
 	bool (*require_cookie)(struct ike_host *host, uint64_t half_open);
@@ -149,8 +155,8 @@ unsigned ike_engine_terminate(
 	struct ike_engine *engine, const struct connection *c, bool unroute, ike_watcher watcher);
 /* Deletes one SA (IKE or Child) by #N, which releases the watcher as above. False: not here. */
 bool ike_engine_delete_serial(struct ike_engine *engine, uint64_t serial, ike_watcher watcher);
-/* Another engine has established an IKE SA: older ones between these identities go (uniqueids). */
-void ike_engine_superseded(struct ike_engine *engine, const struct ike_established *news);
+/* What another engine has told. */
+void ike_engine_news(struct ike_engine *engine, const struct ike_news *news);
 /* Deletes everything, a bounded number of SAs a call: true when more is left to do. Told peers are
  * not waited for; ike_engine_idle says when all have answered or been given up. */
 bool ike_engine_shutdown(struct ike_engine *engine, unsigned limit);

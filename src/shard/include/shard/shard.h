@@ -121,7 +121,7 @@ struct shard_stats {
 	uint64_t not_ike;     /* datagrams on the NAT-T port without the marker: ESP, keepalives */
 	uint64_t send_errors; /* datagrams that could not be sent */
 	uint64_t lines_lost;  /* lines for watchers: the control thread did not keep up */
-	uint64_t superseded_lost; /* news for other shards (uniqueids) */
+	uint64_t news_lost; /* news for other shards (uniqueids) */
 	uint64_t mailbox_depth, mailbox_refused, wakeups;
 	uint64_t timers;
 	uint64_t kernel_pending;

@@ -1,4 +1,4 @@
-#include "superseded.h"
+#include "news.h"
 
 #include "shard_set.h"
 
@@ -6,7 +6,7 @@
 
 struct news;
 
-struct superseded_mail {
+struct news_mail {
 	struct mail mail;
 	struct news *news;
 };
@@ -14,8 +14,8 @@ struct superseded_mail {
 /* One allocation for all shards; the last one frees it. */
 struct news {
 	unsigned left;               /* atomic */
-	struct ike_established what; /* with references of its own */
-	struct superseded_mail to[];
+	struct ike_news what; /* with references of its own */
+	struct news_mail to[];
 };
 
 static void news_leave(struct news *news)
@@ -27,20 +27,20 @@ static void news_leave(struct news *news)
 	}
 }
 
-void superseded_discard(struct mail *mail)
+void news_discard(struct mail *mail)
 {
-	news_leave(((struct superseded_mail *)mail)->news);
+	news_leave(((struct news_mail *)mail)->news);
 }
 
-void shard_tell_established(struct shard *shard, const struct ike_established *what)
+void shard_tell(struct shard *shard, const struct ike_news *what)
 {
 	unsigned shards = shard->set->count;
-	if (shards == 1 || (!shard->set->config.unique_ids && !what->initial_contact)) {
+	if (shards == 1 || (what->kind == IKE_NEWS_ESTABLISHED && !shard->set->config.unique_ids && !what->initial_contact)) {
 		return;
 	}
 	struct news *news = calloc(1, sizeof *news + shards * sizeof news->to[0]);
 	if (news == NULL) {
-		tally_add(&shard->tally.superseded_lost, shards - 1);
+		tally_add(&shard->tally.news_lost, shards - 1);
 		return;
 	}
 	*news = (struct news){.left = shards - 1, .what = *what};
@@ -50,17 +50,17 @@ void shard_tell_established(struct shard *shard, const struct ike_established *w
 		if (i == shard->index) {
 			continue;
 		}
-		news->to[i] = (struct superseded_mail){{INBOX_SUPERSEDED}, news};
+		news->to[i] = (struct news_mail){{INBOX_NEWS}, news};
 		if (!outbox_post(&shard->peers[i], &news->to[i].mail)) {
-			tally_add(&shard->tally.superseded_lost, 1);
+			tally_add(&shard->tally.news_lost, 1);
 			news_leave(news);
 		}
 	}
 }
 
-void shard_take_superseded(struct shard *shard, struct mail *mail)
+void shard_take_news(struct shard *shard, struct mail *mail)
 {
-	struct news *news = ((struct superseded_mail *)mail)->news;
-	ike_engine_superseded(shard->engine, &news->what);
+	struct news *news = ((struct news_mail *)mail)->news;
+	ike_engine_news(shard->engine, &news->what);
 	news_leave(news);
 }
