@@ -2,7 +2,7 @@
 
   host 10.1.0.10 -- gw -- [nat] -- swan 10.2.0.1
 
-nat: None; 'peer': strongSwan is behind the NAT; 'ours': our gateway is.
+nat: None; 'peer': strongSwan is behind the NAT; 'ours': our gateway is. 'ipv6': no NAT, and IPv6 between the gateways.
 """
 import pathlib
 
@@ -28,25 +28,27 @@ def transfer(sender, receiver, address, megabytes=2, port=5001):
 
 
 class Interop:
-    OUTER = {None: ('192.0.2.1', '192.0.2.2'), 'peer': ('192.0.2.1', '198.51.100.2'), 'ours': ('198.51.100.2', '192.0.2.2')}
+    OUTER = {None: ('192.0.2.1', '192.0.2.2'), 'peer': ('192.0.2.1', '198.51.100.2'), 'ours': ('198.51.100.2', '192.0.2.2'),
+             'ipv6': ('2001:db8::1', '2001:db8::2')}
 
     def __init__(self, lab, nat=None, **swan):
-        self.lab, self.nat = lab, nat
         self.ours, self.theirs = self.OUTER[nat]
+        length = 64 if nat == 'ipv6' else 24
+        self.lab, self.nat = lab, None if nat == 'ipv6' else nat
         self.host, self.gw, self.peer = (lab.namespace(n) for n in ('host', 'gw', 'swan'))
         lab.veth(self.gw, 'lan', self.host, 'eth0')
         self.host.address('eth0', '10.1.0.10/24')
         self.peer.address('lo', '10.2.0.1/24')
-        if nat:
+        if self.nat:
             self.make_nat()
         else:
             lab.veth(self.gw, 'wan', self.peer, 'eth0')
-        self.peer.address('eth0', f'{self.theirs}/24')
+        self.peer.address('eth0', f'{self.theirs}/{length}')
         self.pluto = Pluto(lab, self.gw, SECRETS, ports={'wan': 'wan0', 'lan': 'lan0'}, name='ours')
-        self.gw.address('wan0', f'{self.ours}/24')
+        self.gw.address('wan0', f'{self.ours}/{length}')
         self.gw.address('lan0', '10.1.0.1/24')
         self.host.ip('route', 'add', 'default', 'via', '10.1.0.1')
-        if nat:
+        if self.nat:
             behind = self.peer if nat == 'peer' else self.gw
             behind.ip('route', 'add', 'default', 'via', '198.51.100.1')
         self.swan = StrongSwan(lab, self.peer, **swan)

@@ -26,8 +26,9 @@ SUITES = {
 }
 
 
-@pytest.mark.parametrize('who,nat', [('ours', None), ('swan', None), ('ours', 'ours'), ('swan', 'peer')],
-                         ids=['initiator', 'responder', 'initiator-behind-nat', 'responder-peer-behind-nat'])
+@pytest.mark.parametrize('who,nat', [('ours', None), ('swan', None), ('ours', 'ours'), ('swan', 'peer'), ('ours', 'ipv6'), ('swan', 'ipv6')],
+                         ids=['initiator', 'responder', 'initiator-behind-nat', 'responder-peer-behind-nat',
+                              'initiator-over-ipv6', 'responder-over-ipv6'])
 def test_tunnel(lab, who, nat):
     interop = Interop(lab, nat)
     interop.connect()
