@@ -113,6 +113,7 @@ void stage_reset(struct stage *stage)
 	node_as_new(stage->f->east);
 	insider_forget(stage->insider);
 	stage->insider->dice.state = stage->dice;
+	keys_from_seed(stage->dice);
 }
 
 void stage_clear(struct stage *stage)

@@ -42,6 +42,7 @@ struct world *world_new(uint64_t seed, bool verbose)
 	world->next_reqid = 1u << 20;
 	world->verbose = verbose;
 	world->crypto = crypto_context_new();
+	keys_from_seed(seed);
 	return world;
 }
 

@@ -64,7 +64,9 @@ struct world {
 	uint64_t datagrams, lost, corrupted, steps;
 };
 
+/* From here on libcrypto's keys come from the seed too, so that a failing seed fails again. */
 struct world *world_new(uint64_t seed, bool verbose);
+void keys_from_seed(uint64_t seed);
 void world_free(struct world *world);
 /* Takes over what the event holds. */
 void world_post(struct world *world, const struct event *event, uint64_t delay_ms);
