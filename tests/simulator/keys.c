@@ -1,6 +1,7 @@
-/* libcrypto's randomness from a seed: with keys that differ from run to run a failing seed would not
- * fail again. For tests only; a process that has called this makes no secrets any more. */
-#define OPENSSL_SUPPRESS_DEPRECATED /* RAND_METHOD: a provider of a DRBG would be all that is left */
+/* libcrypto's randomness from a seed: with keys that differ from run to run a failing seed would
+ * not fail again. For tests only; a process that has called this makes no secrets any more. */
+#define OPENSSL_SUPPRESS_DEPRECATED  /* RAND_METHOD: a provider of a DRBG would be all that is left \
+				      */
 
 #include "world.h"
 
