@@ -66,8 +66,10 @@ static int add_sa(struct dataplane *dp, const struct request_mail *mail)
 
 static struct sa *find_sa(struct dataplane *dp, const struct ipsec_sa *request)
 {
-	return sad_find(&dp->sad, request->spi, request->direction, &request->remote.address,
-		request->reqid);
+	struct sa *sa = sad_find(&dp->sad, request->spi, request->direction,
+		&request->remote.address, request->reqid);
+
+	return sa && (!request->id || !sa->id || sa->id == request->id) ? sa : NULL;
 }
 
 static int move_sa(struct dataplane *dp, const struct ipsec_sa *request)

@@ -103,6 +103,7 @@ struct sa *sa_new(const struct ipsec_sa *request, struct esp_engine *engine)
 	sa->esp.keys = (union esp_keys *)(void *)(memory + keys_at);
 	sa->mode = request->mode;
 	sa->direction = request->direction;
+	sa->id = request->id;
 	sa->reqid = request->reqid;
 	sa->decap_dscp = request->decap_dscp;
 	sa->no_pmtu_discovery = request->no_pmtu_discovery;

@@ -52,6 +52,7 @@ struct sa {
 	struct esp_context esp;
 	enum ipsec_mode mode;
 	enum ipsec_direction direction;
+	uint64_t id; /* the asker's, 0: none */
 	uint32_t reqid;
 	bool decap_dscp, no_pmtu_discovery;
 	uint8_t local_count, remote_count;

@@ -66,6 +66,7 @@ static void describe_sa(
 	const struct connection *c = sa->connection;
 
 	*out = (struct ipsec_sa){
+		.id = child->serial,
 		.spi = direction == IPSEC_INBOUND ? child->in_spi : child->out_spi,
 		.direction = direction,
 		.protocol = child->chosen.protocol == PROTOCOL_AH ? IPSEC_AH : IPSEC_ESP,

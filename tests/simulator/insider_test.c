@@ -472,6 +472,26 @@ static void responder_must_be_who_was_called(void **state)
 	end(&stage);
 }
 
+/* The kernel refuses the second of them; what is unwound then is the second, not the first. */
+static void an_spi_chosen_twice_takes_nothing_away(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	stage_set(&stage, true, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		wait_for_auth(&stage);
+		answer_auth(stage.insider, 0xabc00001);
+		insider_send(stage.insider);
+		insider_wait(stage.insider, 100);
+		assert_int_equal(count_established(stage.node), 1);
+		assert_non_null(node_outbound_sa(stage.node, 0xabc00001, 0));
+		check_books(stage.node);
+	}
+	assert_int_equal(fixture_counter(stage.node, "total.ikev2.ike.established"), 2);
+	end(&stage);
+}
+
 static void wider_selectors_than_proposed_are_refused(void **state)
 {
 	struct stage stage;
@@ -552,7 +572,7 @@ static void child_keys_lie_in_the_rfc_s_order(void **state)
 	assert_true(ike_walk_next(&walk, &view));
 	ike_walk_end(&walk);
 	in = node_inbound_sa(stage.node, view.child.in_spi);
-	out = node_outbound_sa(stage.node, view.child.out_spi, view.child.reqid);
+	out = node_outbound_sa(stage.node, view.child.out_spi, view.child.serial);
 	assert_int_equal(in->encr_key_len, 20);
 	assert_memory_equal(in->encr_key, keymat, 20);
 	assert_memory_equal(out->encr_key, keymat + 20, 20);
@@ -645,6 +665,7 @@ int main(void)
 		cmocka_unit_test(peer_without_nat_does_not_move),
 		cmocka_unit_test(child_sa_needs_an_spi),
 		cmocka_unit_test(responder_must_be_who_was_called),
+		cmocka_unit_test(an_spi_chosen_twice_takes_nothing_away),
 		cmocka_unit_test(wider_selectors_than_proposed_are_refused),
 		cmocka_unit_test(suite_must_be_one_of_the_connection_s_own),
 		cmocka_unit_test(child_keys_lie_in_the_rfc_s_order),

@@ -59,7 +59,7 @@ static const char *disagreement(
 	struct node *node, const struct ike_sa_view *sa, const struct child_view *child)
 {
 	const struct ipsec_sa *in = node_inbound_sa(node, child->in_spi);
-	const struct ipsec_sa *out = node_outbound_sa(node, child->out_spi, child->reqid), *theirs;
+	const struct ipsec_sa *out = node_outbound_sa(node, child->out_spi, child->serial), *theirs;
 	struct node *peer = peer_of(node->world, sa);
 
 	if (!in || !out)
@@ -93,7 +93,7 @@ static void count_in_kernel(
 {
 	(void)sa;
 	*(unsigned *)arg += !!node_inbound_sa(node, child->in_spi) +
-			    !!node_outbound_sa(node, child->out_spi, child->reqid);
+			    !!node_outbound_sa(node, child->out_spi, child->serial);
 }
 
 static void check_kernel(struct node *node)
@@ -220,7 +220,7 @@ static void check_child_books(
 	struct node *node, const struct ike_sa_view *sa, const struct child_view *child, void *arg)
 {
 	struct books *books = arg;
-	const struct ipsec_sa *out = node_outbound_sa(node, child->out_spi, child->reqid);
+	const struct ipsec_sa *out = node_outbound_sa(node, child->out_spi, child->serial);
 	struct ipsec_policy policy = {.reqid = child->reqid,
 		.local_ts = child->local_ts,
 		.local_ts_count = child->local_ts_count,

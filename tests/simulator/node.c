@@ -163,16 +163,16 @@ static bool host_refuse(struct ike_host *host, uint64_t half_open)
 
 /* ---- the kernel -------------------------------------------------------------------------- */
 
-/* An inbound SA is known by its SPI, which is ours. An outbound one's was chosen by its peer, and two
- * peers may choose the same: it is known by its reqid as well, as IPSEC_SA_DELETE's rules say. */
+/* An inbound SA is known by its SPI, which is ours. An outbound one's was chosen by its peer, and
+ * two peers may choose the same, or one peer twice. 0: of any asker. */
 static struct kernel_sa *find_sa(
-	struct node *node, uint32_t spi, enum ipsec_direction direction, uint32_t reqid)
+	struct node *node, uint32_t spi, enum ipsec_direction direction, uint64_t id)
 {
 	for (unsigned i = 0; i < node->sa_count; i++) {
 		struct kernel_sa *sa = &node->sas[i];
 
 		if (sa->present && sa->sa.spi == spi && sa->sa.direction == direction &&
-			(direction == IPSEC_INBOUND || !reqid || sa->sa.reqid == reqid))
+			(direction == IPSEC_INBOUND || !id || sa->sa.id == id))
 			return sa;
 	}
 	return NULL;
@@ -186,10 +186,10 @@ const struct ipsec_sa *node_inbound_sa(const struct node *node, uint32_t spi)
 	return found ? &found->sa : NULL;
 }
 
-const struct ipsec_sa *node_outbound_sa(const struct node *node, uint32_t spi, uint32_t reqid)
+const struct ipsec_sa *node_outbound_sa(const struct node *node, uint32_t spi, uint64_t id)
 {
 	const struct kernel_sa *found =
-		find_sa((struct node *)(uintptr_t)node, spi, IPSEC_OUTBOUND, reqid);
+		find_sa((struct node *)(uintptr_t)node, spi, IPSEC_OUTBOUND, id);
 
 	return found ? &found->sa : NULL;
 }
@@ -240,8 +240,8 @@ static int kernel_add(struct node *node, const struct ipsec_sa *sa)
 
 static struct ipsec_answer kernel_delete(struct node *node, const struct ipsec_request *request)
 {
-	struct kernel_sa *found = find_sa(
-		node, request->sa.spi, request->sa.direction, request->sa.reqid);
+	struct kernel_sa *found =
+		find_sa(node, request->sa.spi, request->sa.direction, request->sa.id);
 	struct ipsec_answer answer = {.op = request->op, .token = request->token};
 
 	if (request->sa.direction == IPSEC_INBOUND)
@@ -257,7 +257,7 @@ static struct ipsec_answer kernel_delete(struct node *node, const struct ipsec_r
 
 static int kernel_move(struct node *node, const struct ipsec_sa *sa)
 {
-	struct kernel_sa *found = find_sa(node, sa->spi, sa->direction, sa->reqid);
+	struct kernel_sa *found = find_sa(node, sa->spi, sa->direction, sa->id);
 
 	if (!found)
 		return ENOENT;

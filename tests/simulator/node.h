@@ -39,7 +39,7 @@ struct node {
 	struct random_source random;
 	bool want_cookies, shared_ids;
 	unsigned keepalives;
-	unsigned told[2]; /* news for other engines, by kind */
+	unsigned told[2];                 /* news for other engines, by kind */
 	unsigned kernel_errors, overload; /* percent */
 	struct kernel_sa sas[NODE_SAS_MAX];
 	unsigned sa_count;
@@ -67,8 +67,8 @@ ike_watcher node_watcher(struct node *node);
 /* Takes the connection down with a watcher that waits for the end of each SA. */
 void node_terminate_watched(struct node *node, const struct connection *c, bool unroute);
 const struct ipsec_sa *node_inbound_sa(const struct node *node, uint32_t spi);
-/* reqid 0: of any. */
-const struct ipsec_sa *node_outbound_sa(const struct node *node, uint32_t spi, uint32_t reqid);
+/* Of the Child SA #id; 0: of any. */
+const struct ipsec_sa *node_outbound_sa(const struct node *node, uint32_t spi, uint64_t id);
 unsigned node_live_sas(const struct node *node);
 bool node_has_policy(const struct node *node, const struct ipsec_policy *policy);
 

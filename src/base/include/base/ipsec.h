@@ -20,6 +20,9 @@ struct ipsec_limits {
 };
 
 struct ipsec_sa {
+	/* The asker's number for the pair, 0: none. A peer may choose one outbound SPI twice: what is
+	 * asked of one pair touches no SA of another, whatever its SPI. */
+	uint64_t id;
 	uint32_t spi; /* host order */
 	enum ipsec_direction direction;
 	enum ipsec_protocol protocol;
@@ -64,9 +67,9 @@ struct ipsec_policy {
 
 enum ipsec_op {
 	IPSEC_SA_ADD,
-	IPSEC_SA_DELETE,    /* spi, direction, remote and reqid are read */
+	IPSEC_SA_DELETE,    /* id, spi, direction, remote and reqid are read */
 	IPSEC_SA_QUERY,     /* likewise; the answer brings the counters */
-	IPSEC_SA_MOVE,      /* new end points (spi, direction, local, remote, udp_encapsulation) */
+	IPSEC_SA_MOVE,      /* new end points (id, spi, direction, reqid, local, remote, udp_encapsulation) */
 	IPSEC_POLICY_ADD,   /* replaces one of equal reqid and selectors */
 	IPSEC_POLICY_DELETE /* by reqid and selectors */
 };
