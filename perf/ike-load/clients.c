@@ -127,6 +127,7 @@ struct connection *client_connection(const struct clients *clients, unsigned i)
 	c->replay_window = 128;
 	c->encapsulation = CHOICE_AUTO;
 	c->narrowing = true;
+	c->fragmentation = true;
 	return c;
 }
 

@@ -2,6 +2,7 @@
  * 7296, sections 2.1 to 2.5 and 3.1). */
 #include "engine_state.h"
 #include "exchange.h"
+#include "fragment.h"
 #include "ike_auth.h"
 #include "ike_sa_init.h"
 #include "informational.h"
@@ -9,6 +10,7 @@
 #include "path.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* ---- messages that belong to no SA -------------------------------------------------------- */
 
@@ -65,24 +67,47 @@ static void unprotected_request(struct ike_engine *engine, struct incoming *in)
 
 /* ---- decryption ------------------------------------------------------------------------------ */
 
-enum opened { OPENED, OPENED_BUT_MALFORMED, NOT_OPENED };
+enum opened { OPENED, OPENED_IN_PART, OPENED_BUT_MALFORMED, NOT_OPENED };
+
+/* What is inside an SK payload, or inside the SKF payloads of which this message has the last. */
+static enum opened open_inner(
+	struct ike_sa *sa, struct incoming *in, uint8_t *first, struct bytes *inner)
+{
+	struct sk_keys keys = keymat_receiving(sa);
+
+	if (payload_find(&in->payloads, PAYLOAD_SKF)) {
+		switch (fragment_take(sa, &in->header, in->message, in->len, &in->payloads,
+			in->digest, &in->whole)) {
+		case FRAGMENT_REFUSED:
+			return NOT_OPENED;
+		case FRAGMENT_KEPT:
+			return OPENED_IN_PART;
+		case FRAGMENT_LAST:
+			break;
+		}
+		*first = in->whole.first_type;
+		*inner = bytes_of(in->whole.bytes, in->whole.len);
+		in->digest = in->whole.first_digest;
+		return OPENED;
+	}
+	if (!sk_open(sa->engine->config.crypto, &keys, in->message, in->len, &in->payloads, inner))
+		return NOT_OPENED;
+	*first = in->payloads.after;
+	return OPENED;
+}
 
 /* Replaces in->payloads by what is inside. */
 static enum opened open_message(
 	struct ike_sa *sa, struct incoming *in, char *error, size_t error_size)
 {
-	struct sk_keys keys = keymat_receiving(sa);
 	struct bytes inner;
 	uint8_t first;
+	enum opened opened = open_inner(sa, in, &first, &inner);
 
-	if (!in->payloads.count ||
-		in->payloads.payloads[in->payloads.count - 1].type != PAYLOAD_SK ||
-		!sk_open(sa->engine->config.crypto, &keys, in->message, in->len, &in->payloads,
-			&inner)) {
+	if (opened == NOT_OPENED)
 		engine_count(sa->engine, COUNT_BAD_ICV);
-		return NOT_OPENED;
-	}
-	first = in->payloads.after;
+	if (opened != OPENED)
+		return opened;
 	if (payload_chain_decode(first, inner, &in->payloads, error, error_size) != CHAIN_OK)
 		return OPENED_BUT_MALFORMED;
 	if (payload_find(&in->payloads, PAYLOAD_SK) || payload_find(&in->payloads, PAYLOAD_SKF)) {
@@ -150,14 +175,13 @@ static bool is_busy(const struct ike_sa *sa)
 static void sa_request(struct ike_sa *sa, struct incoming *in)
 {
 	struct ike_engine *engine = sa->engine;
-	uint64_t digest;
 	char error[160];
 
 	if (!sa->keys || is_busy(sa) || in->header.exchange == EXCHANGE_IKE_SA_INIT)
 		return; /* a retransmission, or out of turn */
-	digest = table_hash(&engine->seed, in->message, in->len);
+	in->digest = table_hash(&engine->seed, in->message, in->len);
 	if (in->header.message_id + 1 == sa->expected_request_id && sa->response &&
-		digest == sa->last_request_digest) {
+		in->digest == sa->last_request_digest) {
 		/* To where the request came from (RFC 7296, section 2.11): the path may have
 		 * changed since. */
 		engine_count(engine, COUNT_RESPONSES_RESENT);
@@ -170,17 +194,18 @@ static void sa_request(struct ike_sa *sa, struct incoming *in)
 	}
 	switch (open_message(sa, in, error, sizeof(error))) {
 	case NOT_OPENED:
+	case OPENED_IN_PART:
 		return;
 	case OPENED_BUT_MALFORMED:
 		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK, "%s request is malformed: %s",
 			exchange_name(in->header.exchange), error);
 		path_heard(sa, in->path);
-		sa->last_request_digest = digest;
+		sa->last_request_digest = in->digest;
 		refuse_malformed(sa, in, N_INVALID_SYNTAX, bytes_of(NULL, 0));
 		return;
 	case OPENED:
 		path_heard(sa, in->path);
-		sa->last_request_digest = digest;
+		sa->last_request_digest = in->digest;
 		protected_request(sa, in);
 	}
 }
@@ -209,6 +234,7 @@ static void protected_response(struct ike_sa *sa, struct incoming *in)
 
 	switch (open_response(sa, in, error, sizeof(error))) {
 	case NOT_OPENED:
+	case OPENED_IN_PART:
 		return;
 	case OPENED_BUT_MALFORMED:
 		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK, "%s response is malformed: %s",
@@ -287,6 +313,7 @@ void ike_engine_datagram(
 	in.path = path;
 	in.message = message;
 	in.len = len;
+	in.whole.bytes = NULL;
 	counter_add(engine->config.counters, COUNT_TRAFFIC_IN, len);
 	if (!ike_header_decode(bytes_of(message, len), &in.header) || in.header.length != len) {
 		engine_count(engine, COUNT_MANGLED);
@@ -306,4 +333,8 @@ void ike_engine_datagram(
 		return;
 	}
 	dispatch(engine, &in);
+	if (in.whole.bytes) {
+		secret_wipe(in.whole.bytes, in.whole.len);
+		free(in.whole.bytes);
+	}
 }

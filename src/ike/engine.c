@@ -122,10 +122,16 @@ struct child_sa *engine_find_child(struct ike_engine *engine, uint64_t serial)
 	return NULL;
 }
 
-void engine_send(struct ike_engine *engine, const struct ike_path *path, struct bytes message)
+void engine_send(struct ike_engine *engine, const struct ike_path *path, struct bytes messages)
 {
-	counter_add(engine->config.counters, COUNT_TRAFFIC_OUT, message.len);
-	engine->host->send(engine->host, path, message);
+	struct ike_header header;
+
+	counter_add(engine->config.counters, COUNT_TRAFFIC_OUT, messages.len);
+	while (ike_header_decode(messages, &header) && header.length &&
+		header.length <= messages.len) {
+		engine->host->send(engine->host, path, bytes_of(messages.data, header.length));
+		messages = bytes_of(messages.data + header.length, messages.len - header.length);
+	}
 }
 
 /* ---- what happens to it -------------------------------------------------------------------- */

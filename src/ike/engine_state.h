@@ -27,7 +27,7 @@ struct ike_engine {
 	struct route *first_route;
 	uint64_t last_route;
 	uint64_t half_open, lingering;
-	uint64_t response_bytes, key_bytes, selector_bytes, message_bytes;
+	uint64_t response_bytes, key_bytes, selector_bytes, message_bytes, reassembly_bytes;
 	bool listening, shutting_down;
 	uint8_t cookie_secret[32];
 	struct rate_limit log_limit, stray_limit;
@@ -37,6 +37,9 @@ struct ike_engine {
 	struct proposal_list *received; /* scratch: the proposals of the message at hand */
 	/* Messages are built here, then sent or copied. */
 	uint8_t message[IKE_MESSAGE_MAX];
+	/* The same cut into fragments, back to back. */
+	uint8_t fragments[2 * IKE_MESSAGE_MAX];
+	struct reassembly *oldest_reassembly, *youngest_reassembly;
 };
 
 static inline uint64_t engine_now(struct ike_engine *engine)
@@ -51,7 +54,8 @@ static inline void engine_count(struct ike_engine *engine, size_t counter)
 struct ike_sa *engine_find_spi(struct ike_engine *engine, uint64_t own_spi);
 struct ike_sa *engine_find_serial(struct ike_engine *engine, uint64_t serial);
 struct child_sa *engine_find_child(struct ike_engine *engine, uint64_t serial);
-/* Sends; counts bytes. */
-void engine_send(struct ike_engine *engine, const struct ike_path *path, struct bytes message);
+/* Sends one message, or several that lie back to back (fragments), each as a datagram; counts
+ * bytes. */
+void engine_send(struct ike_engine *engine, const struct ike_path *path, struct bytes messages);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "engine_state.h"
 #include "failure.h"
+#include "fragment.h"
 #include "keymat.h"
 
 #include <stdio.h>
@@ -150,6 +151,8 @@ bool sealed_end(struct ike_sa *sa, struct message_writer *m)
 {
 	struct sk_keys keys = keymat_sending(sa);
 
+	if (fragment_needed(sa, m))
+		return fragment_seal(sa, m);
 	return message_end_sealed(m, sa->engine->config.crypto, &keys);
 }
 
@@ -168,7 +171,8 @@ void response_send(struct ike_sa *sa, struct bytes message)
 		memcpy(kept, message.data, message.len);
 	engine->response_bytes += sa->response_len;
 	sa->expected_request_id++;
-	/* To where the request came from, whatever path the SA keeps to (RFC 7296, section 2.11). */
+	/* To where the request came from, whatever path the SA keeps to (RFC 7296, section 2.11).
+	 */
 	engine_send(engine, engine->answer_to ? engine->answer_to : &sa->path, message);
 }
 

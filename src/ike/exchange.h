@@ -24,6 +24,7 @@ void response_begin(
 void sealed_request_begin(struct ike_sa *sa, struct message_writer *m, enum exchange_type type);
 void sealed_response_begin(
 	struct ike_sa *sa, struct message_writer *m, enum exchange_type type, uint32_t message_id);
+/* `m` then holds one message, or its fragments back to back. */
 bool sealed_end(struct ike_sa *sa, struct message_writer *m);
 
 /* Sends a response and keeps it for retransmitted requests; the peer's next message ID is expected

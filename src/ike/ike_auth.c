@@ -368,14 +368,15 @@ static void refused_by_peer(struct ike_sa *sa, const struct incoming *in)
 
 void auth_response(struct ike_sa *sa, struct incoming *in)
 {
-	char peer[IP_RANGE_TEXT_MAX], list[300];
+	char peer[IP_RANGE_TEXT_MAX], list[300], cut[40];
 
 	if (sa->state != STATE_IKE_AUTH_I)
 		return;
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
-		"processing IKE_AUTH response from %s containing SK{%s}",
+		"processing IKE_AUTH response from %s containing SK{%s}%s",
 		ike_endpoint_text(&in->path->remote, peer),
-		payload_list_text(&in->payloads, list, sizeof(list)));
+		payload_list_text(&in->payloads, list, sizeof(list)),
+		reassembled_text(&in->whole, cut));
 	count_notifies(sa->engine, &in->payloads);
 	exchange_end(sa);
 	if (!payload_find(&in->payloads, PAYLOAD_AUTH)) {

@@ -327,12 +327,13 @@ static void authenticate(struct ike_sa *sa, struct incoming *in, struct auth_par
 void auth_request(struct ike_sa *sa, struct incoming *in)
 {
 	struct auth_parts parts = {0};
-	char peer[IP_RANGE_TEXT_MAX], list[300], error[160];
+	char peer[IP_RANGE_TEXT_MAX], list[300], error[160], cut[40];
 
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
-		"processing IKE_AUTH request from %s containing SK{%s}",
+		"processing IKE_AUTH request from %s containing SK{%s}%s",
 		ike_endpoint_text(&in->path->remote, peer),
-		payload_list_text(&in->payloads, list, sizeof(list)));
+		payload_list_text(&in->payloads, list, sizeof(list)),
+		reassembled_text(&in->whole, cut));
 	if (!take_parts(in, &parts, error, sizeof(error))) {
 		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK, "IKE_AUTH request refused: %s", error);
 		refuse(sa, N_INVALID_SYNTAX, FINISHED_OTHER);

@@ -5,6 +5,7 @@
 #include "deadlines.h"
 #include "engine_state.h"
 #include "exchange.h"
+#include "fragment.h"
 #include "unique.h"
 #include "wanted.h"
 
@@ -323,6 +324,7 @@ void ike_sa_free(struct ike_sa *sa, enum finish_reason reason)
 		child_sa_free(sa->children, reason);
 	ike_sa_end_negotiation(sa);
 	exchange_end(sa);
+	fragment_forget(sa);
 	ike_sa_release_watcher(sa);
 	leave_tables(sa);
 	count_state(sa, -1);

@@ -128,6 +128,7 @@ struct ike_sa {
 	uint8_t state; /* enum ike_state */
 	bool initiator, behind_nat, peer_behind_nat, encapsulate;
 	bool in_connection_table, in_identity_table, half_open;
+	bool fragmentation;           /* both sides have said so (RFC 7383, section 2.3) */
 	bool replacing;               /* a new SA is under way to take its place */
 	bool superseded_elsewhere;    /* another engine has the connection up */
 	uint8_t wants, finish_reason; /* WANT_*, enum finish_reason */
@@ -140,7 +141,8 @@ struct ike_sa {
 	uint64_t last_request_digest; /* of the request that `response` answers */
 	uint8_t *response;            /* the last one, for retransmitted requests */
 	uint32_t response_len;
-	struct exchange *exchange; /* NULL: the window is free */
+	struct exchange *exchange;     /* NULL: the window is free */
+	struct reassembly *reassembly; /* messages of which fragments are missing, see fragment.c */
 	struct child_sa *children;
 	struct negotiation *negotiation;
 	ike_watcher watcher;

@@ -116,6 +116,8 @@ static bool build_request(struct ike_sa *sa, struct bytes public_value, struct m
 	nonce_payload_encode(m, bytes_of(n->ni, n->ni_len));
 	nat_detection_encode(sa->engine, m, sa->spi_i, 0, &sa->path,
 		sa->connection->encapsulation == CHOICE_YES);
+	if (sa->connection->fragmentation)
+		add_notify(sa->engine, m, N_IKEV2_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
 	return message_end(m);
 }
 
@@ -356,6 +358,8 @@ void init_response(struct ike_sa *sa, struct incoming *in)
 		return;
 	}
 	sa->spi_r = in->header.spi_r;
+	sa->fragmentation = sa->connection->fragmentation &&
+			    has_notify(&in->payloads, N_IKEV2_FRAGMENTATION_SUPPORTED);
 	nat_detection_judge(engine, &in->payloads, sa->spi_i, sa->spi_r, in->path, &sa->behind_nat,
 		&sa->peer_behind_nat);
 	job->private_key = n->private_key;

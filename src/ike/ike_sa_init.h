@@ -2,6 +2,7 @@
 #ifndef IKE_IKE_SA_INIT_H
 #define IKE_IKE_SA_INIT_H
 
+#include "fragment.h"
 #include "ike_sa.h"
 
 /* A message that came in, with its decoded chain. */
@@ -11,6 +12,8 @@ struct incoming {
 	uint8_t *message;
 	size_t len;
 	struct payload_list payloads; /* of the message, or of what its SK payload held */
+	uint64_t digest;              /* of a request's bytes as they came in */
+	struct reassembled whole;     /* if it came in fragments */
 };
 
 /* Initiator: key exchange work first, then the request. The SA may be gone afterwards. */

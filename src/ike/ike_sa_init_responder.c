@@ -6,6 +6,7 @@
 #include "engine_state.h"
 #include "exchange.h"
 #include "failure.h"
+#include "ike_auth.h"
 #include "keymat.h"
 #include "nat_detection.h"
 #include "negotiation_rules.h"
@@ -236,6 +237,8 @@ static bool begin_negotiation(
 	if (!n->in_requests || !init_keep_message(sa, &n->message_i, &n->message_i_len,
 				       bytes_of(in->message, in->len)))
 		return false;
+	sa->fragmentation = sa->connection->fragmentation &&
+			    has_notify(&in->payloads, N_IKEV2_FRAGMENTATION_SUPPORTED);
 	nat_detection_judge(engine, &in->payloads, sa->spi_i, 0, in->path, &sa->behind_nat,
 		&sa->peer_behind_nat);
 	job = crypto_job_new(CRYPTO_KE_BOTH, n->group, parts->ke);
@@ -304,6 +307,8 @@ static bool build_response(struct ike_sa *sa, struct bytes public_value, struct 
 	nonce_payload_encode(m, bytes_of(n->nr, n->nr_len));
 	nat_detection_encode(sa->engine, m, sa->spi_i, sa->spi_r, &sa->path,
 		sa->connection->encapsulation == CHOICE_YES);
+	if (sa->fragmentation)
+		add_notify(sa->engine, m, N_IKEV2_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
 	return message_end(m);
 }
 

@@ -11,6 +11,8 @@
 #include "ike/proposal.h"
 
 #define IKE_HEADER_LEN 28
+#define SK_HEADER_LEN  4 /* the generic one */
+#define SKF_HEADER_LEN 8 /* with number and total */
 #define IKE_VERSION_2  0x20
 /* Larger than any message that we send; what comes in may have up to 64 KiB. */
 #define IKE_MESSAGE_MAX  4096
@@ -168,7 +170,8 @@ struct message_writer {
 	struct writer w;
 	size_t next_at;    /* where the type of the next payload goes */
 	size_t payload_at; /* start of the open payload */
-	size_t sk_at;      /* start of the SK payload, 0: none */
+	size_t sk_at;      /* start of the SK or SKF payload, 0: none */
+	size_t sk_header_len;
 };
 
 /* Header with `length` and `next_payload` filled in later. `buffer` should have IKE_MESSAGE_MAX
@@ -212,9 +215,18 @@ struct sk_keys {
 /* Opens an SK payload: everything that is written before message_end_sealed goes inside. `iv` is
  * encr->iv_len bytes: random for CBC, a counter for AEAD and CTR. */
 void sk_begin(struct message_writer *m, const struct sk_keys *keys, const uint8_t *iv);
+/* The same for fragment `number` of `total` (RFC 7383, section 2.5); `first_type`: of the inner
+ * chain, in fragment 1. */
+void skf_begin(struct message_writer *m, const struct sk_keys *keys, const uint8_t *iv,
+	uint8_t first_type, unsigned number, unsigned total);
+/* Where the plaintext begins in an open message, and how much sealing adds behind it at most. */
+size_t sk_data_at(const struct message_writer *m, const struct sk_keys *keys);
+size_t sk_tail_max(const struct sk_keys *keys);
 bool message_end_sealed(
 	struct message_writer *m, struct crypto_context *crypto, const struct sk_keys *keys);
-/* Checks and decrypts in place the SK payload that `list` ends with; `message` is the whole
+/* Of the SKF payload that `list` ends with. Not yet authentic. */
+bool skf_numbers(const struct payload_list *list, unsigned *number, unsigned *total);
+/* Checks and decrypts in place the SK or SKF payload that `list` ends with; `message` is the whole
  * message. On success `inner` holds the inner chain's bytes (padding removed) and list->after its
  * first type. Constant-time where it has to be; one error for every cause. */
 bool sk_open(struct crypto_context *crypto, const struct sk_keys *keys, uint8_t *message,

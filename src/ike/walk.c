@@ -126,7 +126,8 @@ struct ike_memory ike_engine_memory(const struct ike_engine *e)
 	return (struct ike_memory){
 		.ike_sas = slab_pool_stats(e->sas).bytes,
 		.child_sas = slab_pool_stats(e->child_pool).bytes + e->selector_bytes,
-		.negotiations = slab_pool_stats(e->negotiations).bytes + e->message_bytes,
+		.negotiations = slab_pool_stats(e->negotiations).bytes + e->message_bytes +
+				e->reassembly_bytes,
 		.responses = e->response_bytes,
 		.keys = e->key_bytes,
 		.tables = table_bytes(e->by_spi) + table_bytes(e->by_serial) +

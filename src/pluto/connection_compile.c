@@ -59,6 +59,7 @@ static void set_defaults(struct connection *c)
 	c->replay_window = 128;
 	c->encapsulation = CHOICE_AUTO;
 	c->nat_keepalive = true;
+	c->fragmentation = true;
 	c->pfs = true;
 }
 

@@ -145,8 +145,10 @@ static void add_lives(struct line *line, const struct connection *c)
 		limit_text(c->limits.hard_packets, packets), c->replay_window, c->rekey_margin_s,
 		c->rekey_fuzz_percent);
 	begin(line, c);
-	line_add(line, "iptfs: no; fragmentation: no; packet-size: 0; max-queue-size: 0; "
-		       "drop-time: 0; init-delay: 0; reorder-window: 0;\n");
+	line_add(line,
+		"iptfs: no; fragmentation: %s; packet-size: 0; max-queue-size: 0; "
+		"drop-time: 0; init-delay: 0; reorder-window: 0;\n",
+		c->fragmentation ? "yes" : "no");
 	begin(line, c);
 	line_add(line,
 		"retransmit-interval: %" PRIu32 "ms; retransmit-timeout: %" PRIu32

@@ -289,18 +289,14 @@ static bool set_nexthop(
 	return set_text(cc, k, end, value);
 }
 
+/* In IKEv2 "force" has nothing to add: what is too long is cut at once (RFC 7383). */
 static bool set_fragmentation(
 	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
-	bool yes;
-
-	if (!conf_bool(value, &yes))
-		return strcasecmp(value, "force") == 0
-			       ? not_built(cc, k, end, value)
-			       : bad_value(cc, k, end, value, "yes, no or force");
-	if (yes)
-		compile_warn(cc, "fragmentation=yes has no effect: IKE fragmentation is not "
-				 "implemented yet");
+	if (strcasecmp(value, "force") == 0)
+		cc->c->fragmentation = true;
+	else if (!conf_bool(value, &cc->c->fragmentation))
+		return bad_value(cc, k, end, value, "yes, no or force");
 	return true;
 }
 

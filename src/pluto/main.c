@@ -129,6 +129,7 @@ static bool start_shards(struct pluto *p, char *error, size_t size)
 		.secrets = p->vault,
 		.ike_port = o->ike_port,
 		.nat_port = o->nat_port,
+		.fragment_datagram = o->fragment_size,
 		.keep_alive_s = o->keep_alive_s,
 		.unique_ids = o->unique_ids,
 		.steering = !o->no_steering,

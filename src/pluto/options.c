@@ -387,6 +387,20 @@ static bool set_socket_buffer(
 	return true;
 }
 
+/* Less would leave no room behind the headers of the longest suite over IPv6. */
+#define FRAGMENT_SIZE_MIN 200
+
+static bool set_fragment_size(
+	struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	unsigned long long n;
+
+	if (!number(row, value, FRAGMENT_SIZE_MIN, UINT16_MAX, &n, err))
+		return false;
+	o->fragment_size = n;
+	return true;
+}
+
 /* Obsolete, or of no meaning here: said, and then passed over. */
 static bool set_obsolete(struct options *o, const struct row *row, const char *value, FILE *err)
 {
@@ -443,6 +457,7 @@ static const struct row rows[] = {
 	{"keep-alive", ROW_REQUIRED, set_keep_alive, "keep-alive"},
 	{"keep_alive", ROW_REQUIRED, set_keep_alive},
 	{"ike-socket-bufsize", ROW_REQUIRED, set_socket_buffer, "ike-socket-bufsize"},
+	{"ike-fragment-size", ROW_REQUIRED, set_fragment_size, "ike-fragment-size"},
 
 	{"nat_traversal", ROW_FLAG, set_obsolete},
 	{"nocrsend", ROW_FLAG, set_obsolete},

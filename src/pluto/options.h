@@ -37,6 +37,7 @@ struct options {
 	uint64_t ddos_threshold, max_half_open;
 	uint32_t keep_alive_s;
 	size_t socket_buffer;
+	uint16_t fragment_size; /* bytes of an IP datagram; 0: the engine's default */
 };
 
 /* All with their defaults. False when memory is out. */

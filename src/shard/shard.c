@@ -248,6 +248,7 @@ static struct ike_engine *make_engine(struct shard *shard)
 		.counters = &shard->counters,
 		.ike_port = set->config.ike_port,
 		.nat_port = set->config.nat_port,
+		.fragment_datagram = set->config.fragment_datagram,
 		.keep_alive_s = set->config.keep_alive_s,
 		.unique_ids = set->config.unique_ids,
 		.cookie_secret = set->cookie_secret,

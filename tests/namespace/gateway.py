@@ -31,7 +31,7 @@ class Interop:
     OUTER = {None: ('192.0.2.1', '192.0.2.2'), 'peer': ('192.0.2.1', '198.51.100.2'), 'ours': ('198.51.100.2', '192.0.2.2'),
              'ipv6': ('2001:db8::1', '2001:db8::2')}
 
-    def __init__(self, lab, nat=None, **swan):
+    def __init__(self, lab, nat=None, options=(), **swan):
         self.ours, self.theirs = self.OUTER[nat]
         length = 64 if nat == 'ipv6' else 24
         self.lab, self.nat = lab, None if nat == 'ipv6' else nat
@@ -44,7 +44,7 @@ class Interop:
         else:
             lab.veth(self.gw, 'wan', self.peer, 'eth0')
         self.peer.address('eth0', f'{self.theirs}/{length}')
-        self.pluto = Pluto(lab, self.gw, SECRETS, ports={'wan': 'wan0', 'lan': 'lan0'}, name='ours')
+        self.pluto = Pluto(lab, self.gw, SECRETS, *options, ports={'wan': 'wan0', 'lan': 'lan0'}, name='ours')
         self.gw.address('wan0', f'{self.ours}/{length}')
         self.gw.address('lan0', '10.1.0.1/24')
         self.host.ip('route', 'add', 'default', 'via', '10.1.0.1')

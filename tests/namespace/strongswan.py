@@ -19,7 +19,7 @@ def missing():
 
 
 class StrongSwan:
-    def __init__(self, lab, namespace, name='swan', retransmit_timeout=0.5, retransmit_tries=3):
+    def __init__(self, lab, namespace, name='swan', retransmit_timeout=0.5, retransmit_tries=3, fragment_size=1280):
         self.lab, self.namespace = lab, namespace
         self.directory = lab.directory / name
         self.directory.mkdir()
@@ -32,6 +32,7 @@ charon-systemd {{
   retransmit_timeout = {retransmit_timeout}
   retransmit_tries = {retransmit_tries}
   retransmit_base = 1
+  fragment_size = {fragment_size}
   filelog {{ f {{ path = {self.log}
     flush_line = yes
     default = 1 }} }}

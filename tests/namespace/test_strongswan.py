@@ -54,6 +54,19 @@ def test_ike_suite(lab, who, suite):
     interop.host.ping('10.2.0.1')
 
 
+@pytest.mark.parametrize('cipher', ['gcm-x25519', 'cbc-ecp256'])
+@pytest.mark.parametrize('who', ['ours', 'swan'])
+def test_ike_fragments(lab, who, cipher):
+    """RFC 7383 both ways, by making both ends cut what would go in one datagram."""
+    interop = Interop(lab, options=('--ike-fragment-size', '200'), fragment_size=200)
+    interop.connect(ike=SUITES[cipher])
+    interop.initiate(who)
+    interop.host.ping('10.2.0.1')
+    theirs = interop.swan.log_text()
+    assert 'received fragment #2' in theirs and 'splitting IKE message' in theirs
+    assert 'reassembled from' in interop.pluto.log.read_text()
+
+
 def no_clear_packet(interop):
     """What the policy protects is not sent in clear when the SA has gone."""
     assert interop.host.ping('10.2.0.1', count=1, check=False) == 0

@@ -35,6 +35,7 @@ static struct connection *connection_of(struct fixture *f, const struct side_con
 	c->encapsulation = config->encapsulation ? config->encapsulation : CHOICE_AUTO;
 	c->initial_contact = config->initial_contact;
 	c->nat_keepalive = true;
+	c->fragmentation = !config->no_fragmentation;
 	c->local.selectors = calloc(2, sizeof(struct traffic_selector));
 	c->remote.selectors = calloc(2, sizeof(struct traffic_selector));
 	if (!config->transport) {
@@ -101,6 +102,8 @@ struct fixture *fixture_new(
 		f, east, f->east, f->west, "@east", "@west", "10.2.0.0/24", "10.1.0.0/24");
 	set_secret(f->west, west->secret ? west->secret : "a preshared key of good length");
 	set_secret(f->east, east->secret ? east->secret : "a preshared key of good length");
+	f->west->fragment_datagram = west->fragment_datagram;
+	f->east->fragment_datagram = east->fragment_datagram;
 	node_start(f->west);
 	node_start(f->east);
 	return f;

@@ -19,7 +19,8 @@ struct side_config {
 	const char *ike, *esp;
 	const char *subnet, *peer_subnet;
 	const char *secret;
-	bool template_remote, narrowing, transport;
+	bool template_remote, narrowing, transport, no_fragmentation;
+	uint16_t fragment_datagram;
 	uint32_t dpd_s, life_s, keying_tries;
 	enum yes_no_auto encapsulation;
 	bool initial_contact;

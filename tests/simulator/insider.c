@@ -62,6 +62,10 @@ static void say_something(struct insider *insider)
 		write_chain(insider, type);
 	else
 		write_chain(insider, some_exchange(insider));
+	if (insider_chance(insider, 15)) {
+		insider_send_cut(insider);
+		return;
+	}
 	insider_send(insider);
 	while (insider_chance(insider, 10))
 		insider_send_again(insider);

@@ -57,6 +57,14 @@ void heard_free(struct heard *heard);
 uint64_t insider_dice(struct insider *insider, uint64_t n);
 bool insider_chance(struct insider *insider, unsigned percent);
 
+/* One fragment of the message that is begun: any words, or part `number` of `total` of what was
+ * written. */
+void insider_send_fragment(struct insider *insider, struct bytes inner, uint8_t first_type,
+	unsigned number, unsigned total);
+void insider_send_part(struct insider *insider, unsigned number, unsigned total);
+/* The message in fragments, by the dice: in any order, some twice, some not at all. */
+void insider_send_cut(struct insider *insider);
+
 /* An honest IKE_SA_INIT as initiator, to the keys. */
 bool insider_initiate(struct insider *insider, const char *suite);
 /* Answers the target's IKE_SA_INIT request honestly, and has the keys. */

@@ -253,6 +253,8 @@ bool insider_initiate(struct insider *insider, const char *suite)
 	sa_payload_encode(&insider->m, insider->ike, 0, 0);
 	ke_payload_encode(&insider->m, n->group->id, bytes_of(key->public_value, key->public_len));
 	nonce_payload_encode(&insider->m, bytes_of(n->ni, n->ni_len));
+	notify_payload_encode(
+		&insider->m, 0, 0, 0, N_IKEV2_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
 	ok = message_end(&insider->m);
 	keep(&n->message_i, &n->message_i_len, writer_bytes(&insider->m.w));
 	insider_send_clear(insider, n->message_i, n->message_i_len);
@@ -297,6 +299,8 @@ bool insider_respond(struct insider *insider, const struct heard *request)
 	chosen_payload_encode(&insider->m, &insider->sa.chosen, 0, 0);
 	ke_payload_encode(&insider->m, n->group->id, bytes_of(job->public_value, job->public_len));
 	nonce_payload_encode(&insider->m, bytes_of(n->nr, n->nr_len));
+	notify_payload_encode(
+		&insider->m, 0, 0, 0, N_IKEV2_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
 	ok = message_end(&insider->m) && ok;
 	crypto_job_free(job);
 	keep(&n->message_r, &n->message_r_len, writer_bytes(&insider->m.w));

@@ -33,7 +33,7 @@ static struct connection *connect_insider(
 	c->dpd_delay_s = 3;
 	c->replay_window = 128;
 	c->encapsulation = CHOICE_AUTO;
-	c->nat_keepalive = true;
+	c->nat_keepalive = c->fragmentation = true;
 	c->local.selectors = calloc(1, sizeof(struct traffic_selector));
 	c->remote.selectors = calloc(1, sizeof(struct traffic_selector));
 	traffic_selector_parse("10.2.0.0/24", c->local.selectors);

@@ -418,6 +418,7 @@ void node_start(struct node *node)
 		.counters = &node->counters,
 		.ike_port = 500,
 		.nat_port = 4500,
+		.fragment_datagram = node->fragment_datagram,
 		.keep_alive_s = 20,
 		.unique_ids = !node->shared_ids,
 		.cookie_secret = cookie_secret,

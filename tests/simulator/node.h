@@ -38,6 +38,7 @@ struct node {
 	struct counter_set counters;
 	struct random_source random;
 	bool want_cookies, shared_ids;
+	uint16_t fragment_datagram; /* 0: as usual */
 	unsigned keepalives;
 	unsigned told[2];                 /* news for other engines, by kind */
 	unsigned kernel_errors, overload; /* percent */

@@ -104,6 +104,7 @@ static void add_connection(struct run *run, const struct plan *plan, bool at_ini
 	c->replay_window = 128;
 	c->encapsulation = CHOICE_AUTO;
 	c->nat_keepalive = true;
+	c->fragmentation = random_chance(&dice, 80);
 	catalogue_add(me->catalogue, c);
 	connection_unref(c);
 }
@@ -159,6 +160,8 @@ static void build(struct run *run)
 		node->want_cookies = random_chance(&world->random, 25);
 		if (random_chance(&world->random, 15))
 			node->overload = 10;
+		if (random_chance(&world->random, 40))
+			node->fragment_datagram = 150 + random_below(&world->random, 400);
 	}
 	for (unsigned i = 0; i < nodes; i++) {
 		for (unsigned r = 0; r < i; r++)

@@ -136,7 +136,7 @@ static void test_errors(void **state)
 		{PSK "leftcert=gw", "leftcert=gw is not implemented yet"},
 		{PSK "leftsubnets=10.0.0.0/8", "leftsubnets=10.0.0.0/8 is not implemented yet"},
 		{PSK "leftupdown=/bin/sh", "leftupdown=/bin/sh is not implemented yet"},
-		{PSK "fragmentation=force", "fragmentation=force is not implemented yet"},
+		{PSK "fragmentation=forced", "fragmentation=forced is not yes, no or force"},
 		{PSK "leftikeport=0", "leftikeport=0 is not a port"},
 		{PSK "rightikeport=65536", "rightikeport=65536 is not a port"},
 		{PSK "leftnexthop=gw", "leftnexthop=gw is not an IP address"},
@@ -332,8 +332,7 @@ static void test_warnings(void **state)
 	} rows[] = {
 		{PSK "dpdaction=restart", "dpdaction=restart is obsolete and ignored\n"},
 		{PSK "dpdtimeout=60", "dpdtimeout=60 has no effect with IKEv2\n"},
-		{PSK "fragmentation=yes", "fragmentation=yes has no effect: IKE fragmentation is "
-					  "not implemented yet\n"},
+		{PSK "fragmentation=force", ""},
 		{PSK "leftnexthop=192.0.2.254",
 			"leftnexthop=192.0.2.254 has no effect: the host's routes are used\n"},
 		{PSK "leftnexthop=%direct mobike=off auto=add leftupdown=ipsec~_updown", ""},

@@ -77,7 +77,7 @@ static void test_values(void **state)
 		"no "
 		"--force-busy --ddos-ike-threshold 7 --max-halfopen-ike 9 --keep-alive 1m --debug "
 		"base "
-		"--ike-socket-bufsize 1MiB --ctlsocket /tmp/c");
+		"--ike-socket-bufsize 1MiB --ike-fragment-size 576 --ctlsocket /tmp/c");
 	const struct options *o = &p.options;
 
 	(void)state;
@@ -95,6 +95,7 @@ static void test_values(void **state)
 	assert_string_equal(o->ports[1].twin, "tx");
 	assert_int_equal(o->lcores, 2);
 	assert_int_equal(o->shards, 4);
+	assert_int_equal(o->fragment_size, 576);
 	assert_int_equal(o->nhelpers, 0);
 	assert_int_equal(o->listen_count, 3);
 	assert_string_equal(o->interfaces[0], "eth0");

@@ -280,7 +280,7 @@ static void test_connection_block(void **state)
 		"\"v2\":   ike_life: 28800s; ipsec_life: 28800s; ipsec_max_bytes: 2^63B; "
 		"ipsec_max_packets: 2^63; replay_window: 128; rekey_margin: 540s; rekey_fuzz: "
 		"100%; clones: no (unset);\n"
-		"\"v2\":   iptfs: no; fragmentation: no; packet-size: 0; max-queue-size: 0; "
+		"\"v2\":   iptfs: no; fragmentation: yes; packet-size: 0; max-queue-size: 0; "
 		"drop-time: 0; init-delay: 0; reorder-window: 0;\n"
 		"\"v2\":   retransmit-interval: 500ms; retransmit-timeout: 30s; iketcp:no; "
 		"iketcp-port:4500;\n"

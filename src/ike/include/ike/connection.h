@@ -50,6 +50,7 @@ struct connection {
 	struct ipsec_limits limits;
 	enum yes_no_auto encapsulation;
 	bool narrowing, initial_contact, nat_keepalive, pfs;
+	bool fragmentation; /* of IKE messages (RFC 7383), if the peer can */
 	bool decap_dscp, no_pmtu_discovery;
 	uint32_t priority;
 	char *ike_text, *esp_text; /* ike=, esp= as given; NULL: not given */

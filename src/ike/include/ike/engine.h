@@ -52,7 +52,8 @@ enum ike_rc {
 };
 
 enum ike_news_kind {
-	IKE_NEWS_ESTABLISHED, /* an IKE SA between these identities: older ones make way (uniqueids) */
+	IKE_NEWS_ESTABLISHED, /* an IKE SA between these identities: older ones make way (uniqueids)
+			       */
 	IKE_NEWS_GONE, /* a permanent connection has lost its SA: whoever wants it up sees to it */
 };
 
@@ -101,7 +102,8 @@ struct ike_host {
 		enum ike_rc code, const char *line, size_t len);
 	/* The watcher's wait is over; its exit status is decided by the lines it got. */
 	void (*release_watcher)(struct ike_host *host, ike_watcher watcher);
-	/* Every other engine is to be told by ike_engine_news. The host takes its own references. */
+	/* Every other engine is to be told by ike_engine_news. The host takes its own references.
+	 */
 	void (*tell)(struct ike_host *host, const struct ike_news *news);
 	/* May this engine take another half-open SA as responder; must it ask for a cookie?
 	 * Daemon-wide counts are the host's to know; `half_open` is this engine's own. */
@@ -116,6 +118,8 @@ struct ike_engine_config {
 	struct secret_vault *secrets;
 	struct counter_set *counters; /* of ike_counter_count() cells, see ike/counters.h */
 	uint16_t ike_port, nat_port;  /* ours: 500 and 4500 */
+	uint16_t fragment_datagram;   /* IKE messages are cut for IP datagrams of so many bytes; 0:
+					 1280 */
 	uint32_t keep_alive_s;        /* NAT-T keepalive period; 0: off */
 	bool unique_ids;
 	/* 32 bytes, the same in every engine of the daemon, so that a cookie made by one is known

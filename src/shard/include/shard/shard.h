@@ -23,6 +23,7 @@ struct shard_config {
 	struct catalogue *catalogue;
 	struct secret_vault *secrets;
 	uint16_t ike_port, nat_port; /* 0 for nat_port: none */
+	uint16_t fragment_datagram;  /* see ike/engine.h */
 	uint32_t keep_alive_s;
 	bool unique_ids;
 	bool steering;            /* false: no BPF, everything by hand-over (tests) */
@@ -121,7 +122,7 @@ struct shard_stats {
 	uint64_t not_ike;     /* datagrams on the NAT-T port without the marker: ESP, keepalives */
 	uint64_t send_errors; /* datagrams that could not be sent */
 	uint64_t lines_lost;  /* lines for watchers: the control thread did not keep up */
-	uint64_t news_lost; /* news for other shards (uniqueids) */
+	uint64_t news_lost;   /* news for other shards (uniqueids) */
 	uint64_t mailbox_depth, mailbox_refused, wakeups;
 	uint64_t timers;
 	uint64_t kernel_pending;
