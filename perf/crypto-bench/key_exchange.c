@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/params.h>
 
 #include "crypto/job.h"
@@ -98,7 +100,8 @@ static bool round_of_jobs(void *arg)
 /* ---- EVP -------------------------------------------------------------------- */
 
 struct evp_argument {
-	const char *type, *group; /* NULL: the type has no groups */
+	/* a NULL group: the type has none; a NULL type: MODP1024, which has no name there */
+	const char *type, *group;
 };
 
 struct evp_state {
@@ -115,24 +118,84 @@ static void drop_evp(void *arg)
 	free(s);
 }
 
-static void *make_evp(const struct bench *bench)
+/* Ready to make key pairs; NULL: libcrypto has not got it. */
+static EVP_PKEY_CTX *generator_by_name(const char *type, const char *group_name)
 {
-	const struct evp_argument *a = bench->argument;
-	struct evp_state *s = calloc(1, sizeof(*s));
+	EVP_PKEY_CTX *generate = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
 	OSSL_PARAM params[2] = {OSSL_PARAM_END, OSSL_PARAM_END};
 	char group[32];
 
-	if (!s)
-		return NULL;
-	s->generate = EVP_PKEY_CTX_new_from_name(NULL, a->type, NULL);
-	if (a->group) {
-		strncpy(group, a->group, sizeof(group) - 1);
+	if (group_name) {
+		strncpy(group, group_name, sizeof(group) - 1);
 		group[sizeof(group) - 1] = 0;
 		params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0);
 	}
-	if (!s->generate || EVP_PKEY_keygen_init(s->generate) <= 0 ||
-		EVP_PKEY_CTX_set_params(s->generate, params) <= 0 ||
-		EVP_PKEY_keygen(s->generate, &s->peer) <= 0) {
+	if (generate && EVP_PKEY_keygen_init(generate) > 0 &&
+		EVP_PKEY_CTX_set_params(generate, params) > 0)
+		return generate;
+	EVP_PKEY_CTX_free(generate);
+	return NULL;
+}
+
+static EVP_PKEY *params_of_modp1024(void)
+{
+	BIGNUM *p = BN_get_rfc2409_prime_1024(NULL), *g = BN_new();
+	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "DH", NULL);
+	OSSL_PARAM *params = NULL;
+	EVP_PKEY *key = NULL;
+
+	if (p && g && build && context && BN_set_word(g, 2) == 1 &&
+		OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_FFC_P, p) == 1 &&
+		OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_FFC_G, g) == 1)
+		params = OSSL_PARAM_BLD_to_param(build);
+	if (params && EVP_PKEY_fromdata_init(context) > 0)
+		EVP_PKEY_fromdata(context, &key, EVP_PKEY_KEY_PARAMETERS, params);
+	OSSL_PARAM_free(params);
+	EVP_PKEY_CTX_free(context);
+	OSSL_PARAM_BLD_free(build);
+	BN_free(g);
+	BN_free(p);
+	return key;
+}
+
+EVP_PKEY *bench_dh_key(const char *type, const char *group)
+{
+	EVP_PKEY_CTX *generate = group ? generator_by_name(type, group) : NULL;
+	EVP_PKEY *key = NULL;
+
+	if (!group)
+		return params_of_modp1024();
+	if (generate)
+		EVP_PKEY_keygen(generate, &key);
+	EVP_PKEY_CTX_free(generate);
+	return key;
+}
+
+static EVP_PKEY_CTX *generator_of(const struct evp_argument *a)
+{
+	EVP_PKEY *params;
+	EVP_PKEY_CTX *generate;
+
+	if (a->type)
+		return generator_by_name(a->type, a->group);
+	params = bench_dh_key(NULL, NULL);
+	generate = params ? EVP_PKEY_CTX_new_from_pkey(NULL, params, NULL) : NULL;
+	EVP_PKEY_free(params);
+	if (generate && EVP_PKEY_keygen_init(generate) > 0)
+		return generate;
+	EVP_PKEY_CTX_free(generate);
+	return NULL;
+}
+
+static void *make_evp(const struct bench *bench)
+{
+	struct evp_state *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->generate = generator_of(bench->argument);
+	if (!s->generate || EVP_PKEY_keygen(s->generate, &s->peer) <= 0) {
 		drop_evp(s);
 		return NULL;
 	}
@@ -188,7 +251,6 @@ static struct bench job_bench(const char *name, const struct job_argument *argum
 		.name = name,
 		.provider = argument->steps ? "pluto by libcrypto" : "pluto",
 		.batch = 1,
-		.threads = 1,
 		.argument = argument,
 		.make = make_jobs,
 		.round = round_of_jobs,
@@ -202,20 +264,16 @@ static void add_group(struct bench_list *list, unsigned i)
 
 	arguments[i] = (struct job_argument){groups[i].id, CRYPTO_KE_BOTH, false};
 	b = job_bench(groups[i].name, &arguments[i]);
-	bench_add(list, &b);
-	b.threads = 2;
-	bench_add(list, &b);
+	bench_add_by_threads(list, &b);
 	b = (struct bench){.what = "key exchange",
 		.name = groups[i].name,
 		.provider = "libcrypto",
 		.batch = 1,
-		.threads = 1,
 		.argument = &groups[i].evp,
 		.make = make_evp,
 		.round = round_of_evp,
 		.drop = drop_evp};
-	if (groups[i].evp.type)
-		bench_add(list, &b);
+	bench_add_by_threads(list, &b);
 }
 
 static void add_lanes(struct bench_list *list)
@@ -236,7 +294,7 @@ static void add_lanes(struct bench_list *list)
 		{"P-384 both", KE_ECP_384, CRYPTO_KE_BOTH},
 	};
 	enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
-	static const unsigned batches[] = {1, 2, 4, 8, 16};
+	static const unsigned batches[] = {1, 4, 8, 16};
 	static struct job_argument arguments[2][KINDS];
 
 	for (unsigned k = 0; k < KINDS; k++) {
@@ -246,16 +304,14 @@ static void add_lanes(struct bench_list *list)
 			arguments[steps][k] =
 				(struct job_argument){kinds[k].group, kinds[k].kind, steps == 1};
 		b = job_bench(kinds[k].name, &arguments[1][k]);
-		bench_add(list, &b);
+		bench_add_by_threads(list, &b);
 		b = job_bench(kinds[k].name, &arguments[0][k]);
 		for (unsigned i = 0; i < sizeof(batches) / sizeof(batches[0]); i++) {
 			b.batch = batches[i];
 			/* a batch of one is with the groups */
 			if (b.batch > 1 || kinds[k].kind != CRYPTO_KE_BOTH)
-				bench_add(list, &b);
+				bench_add_by_threads(list, &b);
 		}
-		b.threads = 2;
-		bench_add(list, &b);
 	}
 }
 

@@ -1,4 +1,5 @@
-/* crypto_bench [--json] [--seconds N] [--only TEXT]: a table of what cryptography costs here. */
+/* crypto_bench [--json] [--report FILE] [--seconds N] [--only TEXT]: a table of what cryptography
+ * costs here. */
 #include "bench.h"
 
 #include <errno.h>
@@ -9,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BENCHES_MAX = 256, SECONDS_MAX = 3600 };
+enum { BENCHES_MAX = 640, SECONDS_MAX = 3600 };
 
 #define RUN_MS_MIN 2.0
 #define RUN_MS_MAX 200.0
@@ -21,6 +22,7 @@ struct bench_list {
 
 struct options {
 	bool json;
+	FILE *report; /* the JSON, beside the table */
 	long seconds;
 	const char *only;
 };
@@ -34,6 +36,16 @@ void bench_add(struct bench_list *list, const struct bench *bench)
 	list->bench[list->count++] = *bench;
 }
 
+void bench_add_by_threads(struct bench_list *list, const struct bench *bench)
+{
+	struct bench b = *bench;
+
+	b.threads = 1;
+	bench_add(list, &b);
+	b.threads = BENCH_THREADS_MAX;
+	bench_add(list, &b);
+}
+
 static double now_s(void)
 {
 	struct timespec t;
@@ -44,10 +56,11 @@ static double now_s(void)
 
 static void usage(FILE *to)
 {
-	fputs("usage: crypto_bench [--json] [--seconds N] [--only TEXT]\n"
-	      "  --json       the table as JSON\n"
-	      "  --seconds N  how long all of it may take, about (60)\n"
-	      "  --only TEXT  only what has TEXT in kind, name or provider\n",
+	fputs("usage: crypto_bench [--json] [--report FILE] [--seconds N] [--only TEXT]\n"
+	      "  --json         the table as JSON\n"
+	      "  --report FILE  the JSON into a file, besides\n"
+	      "  --seconds N    how long all of it may take, about (100)\n"
+	      "  --only TEXT    only what has TEXT in kind, name or provider\n",
 		to);
 }
 
@@ -56,6 +69,7 @@ static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option long_options[] = {
 		{"json", no_argument, NULL, 'j'},
+		{"report", required_argument, NULL, 'r'},
 		{"seconds", required_argument, NULL, 's'},
 		{"only", required_argument, NULL, 'o'},
 		{"help", no_argument, NULL, 'h'},
@@ -64,7 +78,7 @@ static int parse(int argc, char **argv, struct options *o)
 	char *end;
 	int c;
 
-	*o = (struct options){.seconds = 60};
+	*o = (struct options){.seconds = 100};
 	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'j':
@@ -72,6 +86,15 @@ static int parse(int argc, char **argv, struct options *o)
 			break;
 		case 'o':
 			o->only = optarg;
+			break;
+		case 'r':
+			if (o->report)
+				fclose(o->report);
+			o->report = fopen(optarg, "w");
+			if (!o->report) {
+				fprintf(stderr, "crypto_bench: %s: %s\n", optarg, strerror(errno));
+				return 2;
+			}
 			break;
 		case 's':
 			errno = 0;
@@ -104,13 +127,23 @@ static bool is_wanted(const struct bench *b, const char *only)
 	return !only || strstr(b->what, only) || strstr(b->name, only) || strstr(b->provider, only);
 }
 
-static void print_head(const struct options *o)
+static void json_row(FILE *to, const struct bench *b, const struct bench_result *r, bool first)
 {
-	if (o->json)
-		puts("[");
-	else
-		printf("%-13s %-24s %-18s %5s %7s %10s %10s %8s %12s\n", "", "", "provider",
-			"batch", "threads", "us/op", "least", "spread", "op/s");
+	fprintf(to,
+		"%s {\"kind\": \"%s\", \"name\": \"%s\", \"provider\": \"%s\", \"batch\": %u, "
+		"\"threads\": %u, \"runs\": %d, \"us_per_operation\": %.4f, "
+		"\"us_min\": %.4f, \"us_max\": %.4f, \"operations_per_second\": %.1f, "
+		"\"per_second_min\": %.1f, \"per_second_max\": %.1f}",
+		first ? "[\n" : ",\n", b->what, b->name, b->provider, b->batch, b->threads,
+		BENCH_RUNS, r->us, r->us_min, r->us_max, r->per_second, r->per_second_min,
+		r->per_second_max);
+	fflush(to);
+}
+
+static void print_head(void)
+{
+	printf("%-13s %-24s %-18s %5s %7s %10s %10s %8s %12s\n", "", "", "provider", "batch",
+		"threads", "us/op", "least", "spread", "op/s");
 }
 
 /* On a machine that does other things too, the least of the runs tells most of the cost. The spread
@@ -120,17 +153,30 @@ static void print_row(
 {
 	double spread = r->us > 0 ? (r->us_max - r->us_min) * 100 / r->us : 0;
 
-	if (o->json)
-		printf("%s {\"kind\": \"%s\", \"name\": \"%s\", \"provider\": \"%s\", \"batch\": "
-		       "%u, "
-		       "\"threads\": %u, \"runs\": %d, \"us_per_operation\": %.4f, "
-		       "\"us_min\": %.4f, \"us_max\": %.4f, \"operations_per_second\": %.1f}",
-			first ? "" : ",\n", b->what, b->name, b->provider, b->batch, b->threads,
-			BENCH_RUNS, r->us, r->us_min, r->us_max, r->per_second);
-	else
-		printf("%-13s %-24s %-18s %5u %7u %10.2f %10.2f %7.1f%% %12.0f\n", b->what, b->name,
-			b->provider, b->batch, b->threads, r->us, r->us_min, spread, r->per_second);
+	if (o->report)
+		json_row(o->report, b, r, first);
+	if (o->json) {
+		json_row(stdout, b, r, first);
+		return;
+	}
+	if (first)
+		print_head();
+	printf("%-13s %-24s %-18s %5u %7u %10.2f %10.2f %7.1f%% %12.0f\n", b->what, b->name,
+		b->provider, b->batch, b->threads, r->us, r->us_min, spread, r->per_second);
 	fflush(stdout);
+}
+
+/* False when the file cannot be written. */
+static bool print_end(const struct options *o, bool any)
+{
+	const char *end = any ? "\n]\n" : "[]\n";
+
+	if (o->json)
+		fputs(end, stdout);
+	if (!o->report)
+		return true;
+	fputs(end, o->report);
+	return !ferror(o->report) && fclose(o->report) == 0;
 }
 
 static void show_progress(size_t done, size_t count, double left)
@@ -168,7 +214,6 @@ int main(int argc, char **argv)
 		if (is_wanted(&list.bench[i], o.only))
 			list.bench[count++] = list.bench[i];
 	}
-	print_head(&o);
 	for (size_t i = 0; i < count; i++) {
 		const struct bench *b = &list.bench[i];
 		double left = deadline - now_s();
@@ -183,7 +228,9 @@ int main(int argc, char **argv)
 			print_row(&o, b, &r, printed++ == 0);
 		}
 	}
-	if (o.json)
-		puts("\n]");
+	if (!print_end(&o, printed > 0)) {
+		perror("crypto_bench: the report");
+		status = 1;
+	}
 	return status;
 }

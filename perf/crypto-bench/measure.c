@@ -133,6 +133,8 @@ struct bench_result bench_measure(const struct bench *bench, double run_ms)
 		result.us_min = us[0];
 		result.us_max = us[BENCH_RUNS - 1];
 		result.per_second = per_second[BENCH_RUNS / 2];
+		result.per_second_min = per_second[0];
+		result.per_second_max = per_second[BENCH_RUNS - 1];
 	}
 	for (unsigned i = 0; i < made; i++)
 		bench->drop(runners[i].state);

@@ -58,6 +58,30 @@ static void drop(void *arg)
 	free(s);
 }
 
+static EVP_PKEY *generate(const struct signature *what)
+{
+	if (what->rsa_bits)
+		return EVP_RSA_gen((unsigned)what->rsa_bits);
+	if (what->group)
+		return EVP_EC_gen(what->group);
+	return EVP_PKEY_Q_keygen(NULL, NULL, what->type);
+}
+
+/* A copy of the one key of this kind: large RSA keys take seconds to make. */
+static EVP_PKEY *key_of(const struct signature *what)
+{
+	static const struct signature *kind;
+	static EVP_PKEY *key;
+
+	if (!kind || kind->rsa_bits != what->rsa_bits || kind->group != what->group ||
+		kind->type != what->type) {
+		EVP_PKEY_free(key);
+		key = generate(what);
+		kind = what;
+	}
+	return key ? EVP_PKEY_dup(key) : NULL;
+}
+
 static void *make(const struct bench *bench)
 {
 	struct signature_state *s = calloc(1, sizeof(*s));
@@ -66,12 +90,7 @@ static void *make(const struct bench *bench)
 		return NULL;
 	s->what = bench->argument;
 	memset(s->message, 5, sizeof(s->message));
-	if (s->what->rsa_bits)
-		s->key = EVP_RSA_gen((unsigned)s->what->rsa_bits);
-	else if (s->what->group)
-		s->key = EVP_EC_gen(s->what->group);
-	else
-		s->key = EVP_PKEY_Q_keygen(NULL, NULL, s->what->type);
+	s->key = key_of(s->what);
 	if (s->key && sign(s))
 		return s;
 	drop(s);
@@ -92,10 +111,14 @@ void bench_add_signatures(struct bench_list *list)
 		{"RSA-2048 verify", "RSA", NULL, "SHA256", 2048, true},
 		{"RSA-3072 sign", "RSA", NULL, "SHA256", 3072, false},
 		{"RSA-3072 verify", "RSA", NULL, "SHA256", 3072, true},
+		{"RSA-4096 sign", "RSA", NULL, "SHA256", 4096, false},
+		{"RSA-4096 verify", "RSA", NULL, "SHA256", 4096, true},
 		{"ECDSA P-256 sign", "EC", "P-256", "SHA256", 0, false},
 		{"ECDSA P-256 verify", "EC", "P-256", "SHA256", 0, true},
 		{"ECDSA P-384 sign", "EC", "P-384", "SHA384", 0, false},
 		{"ECDSA P-384 verify", "EC", "P-384", "SHA384", 0, true},
+		{"ECDSA P-521 sign", "EC", "P-521", "SHA512", 0, false},
+		{"ECDSA P-521 verify", "EC", "P-521", "SHA512", 0, true},
 		{"Ed25519 sign", "ED25519", NULL, NULL, 0, false},
 		{"Ed25519 verify", "ED25519", NULL, NULL, 0, true},
 	};
@@ -105,12 +128,11 @@ void bench_add_signatures(struct bench_list *list)
 			.name = signatures[i].name,
 			.provider = "libcrypto",
 			.batch = 1,
-			.threads = 1,
 			.argument = &signatures[i],
 			.make = make,
 			.round = round_of,
 			.drop = drop};
 
-		bench_add(list, &b);
+		bench_add_by_threads(list, &b);
 	}
 }

@@ -203,10 +203,16 @@ static const struct symmetric_bench {
 	{"PRF", "AES-XCBC 80 B", {TRANSFORM_PRF, PRF_AES128_XCBC, 0, PRF_INPUT, NULL, NULL}},
 	{"PRF", "AES-CMAC 80 B",
 		{TRANSFORM_PRF, PRF_AES128_CMAC, 0, PRF_INPUT, "AES-128-CBC", "CMAC"}},
+	{"integrity", "HMAC-MD5-96 304 B",
+		{TRANSFORM_INTEG, INTEG_HMAC_MD5_96, 0, MESSAGE, "MD5", "HMAC"}},
 	{"integrity", "HMAC-SHA1-96 304 B",
 		{TRANSFORM_INTEG, INTEG_HMAC_SHA1_96, 0, MESSAGE, "SHA1", "HMAC"}},
+	{"integrity", "AES-XCBC-96 304 B",
+		{TRANSFORM_INTEG, INTEG_AES_XCBC_96, 0, MESSAGE, NULL, NULL}},
 	{"integrity", "HMAC-SHA2-256-128 304 B",
 		{TRANSFORM_INTEG, INTEG_HMAC_SHA2_256_128, 0, MESSAGE, "SHA256", "HMAC"}},
+	{"integrity", "HMAC-SHA2-384-192 304 B",
+		{TRANSFORM_INTEG, INTEG_HMAC_SHA2_384_192, 0, MESSAGE, "SHA384", "HMAC"}},
 	{"integrity", "HMAC-SHA2-512-256 304 B",
 		{TRANSFORM_INTEG, INTEG_HMAC_SHA2_512_256, 0, MESSAGE, "SHA512", "HMAC"}},
 	{"integrity", "AES-CMAC-96 304 B",
@@ -217,6 +223,8 @@ static const struct symmetric_bench {
 		{TRANSFORM_ENCR, ENCR_AES_CBC, 256, MESSAGE, "AES-256-CBC", NULL}},
 	{"cipher", "AES-CTR-128 304 B",
 		{TRANSFORM_ENCR, ENCR_AES_CTR, 128, MESSAGE, "AES-128-CTR", NULL}},
+	{"cipher", "AES-CTR-256 304 B",
+		{TRANSFORM_ENCR, ENCR_AES_CTR, 256, MESSAGE, "AES-256-CTR", NULL}},
 	{"cipher", "3DES 304 B", {TRANSFORM_ENCR, ENCR_3DES, 0, MESSAGE, "DES-EDE3-CBC", NULL}},
 	{"AEAD", "AES-GCM-128 304 B",
 		{TRANSFORM_ENCR, ENCR_AES_GCM_16, 128, MESSAGE, "AES-128-GCM", NULL}},
@@ -226,6 +234,8 @@ static const struct symmetric_bench {
 		{TRANSFORM_ENCR, ENCR_AES_GCM_16, 128, MESSAGE_LONG, "AES-128-GCM", NULL}},
 	{"AEAD", "AES-CCM-128 304 B",
 		{TRANSFORM_ENCR, ENCR_AES_CCM_16, 128, MESSAGE, "AES-128-CCM", NULL}},
+	{"AEAD", "AES-CCM-256 304 B",
+		{TRANSFORM_ENCR, ENCR_AES_CCM_16, 256, MESSAGE, "AES-256-CCM", NULL}},
 	{"AEAD", "ChaCha20-Poly1305 304 B",
 		{TRANSFORM_ENCR, ENCR_CHACHA20_POLY1305, 0, MESSAGE, "ChaCha20-Poly1305", NULL}},
 };
@@ -237,20 +247,16 @@ void bench_add_symmetric(struct bench_list *list)
 			.name = benches[i].name,
 			.provider = "pluto",
 			.batch = 1,
-			.threads = 1,
 			.argument = &benches[i].symmetric,
 			.make = make_own,
 			.round = round_of_own,
 			.drop = drop};
 
-		bench_add(list, &b);
-		b.threads = 2;
-		bench_add(list, &b);
-		b.threads = 1;
+		bench_add_by_threads(list, &b);
 		b.provider = "libcrypto";
 		b.make = make_evp;
 		b.round = round_of_evp;
 		if (benches[i].symmetric.evp)
-			bench_add(list, &b);
+			bench_add_by_threads(list, &b);
 	}
 }
