@@ -39,13 +39,27 @@ def table(head, rows):
         print("  ".join(cells).rstrip(), flush=True)
 
 
+# Those that the lanes, the ciphers and the hashes run on.
+FLAGS = ("aes", "sha_ni", "bmi2", "adx", "avx2", "avx512f", "avx512ifma", "vaes", "vpclmulqdq", "gfni",
+         "hypervisor")
+
+
+def proc_field(file, name):
+    """The first value of a `name: value` file of /proc; empty when it is not there."""
+    for line in pathlib.Path(file).read_text().splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == name:
+            return value.strip()
+    return ""
+
+
 def machine():
-    cpu = "?"
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            cpu = line.split(":", 1)[1].strip()
-            break
-    return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release(), "load_before": os.getloadavg()[0]}
+    flags = proc_field("/proc/cpuinfo", "flags").split()
+    memory = proc_field("/proc/meminfo", "MemTotal").split()
+    return {"cpu": proc_field("/proc/cpuinfo", "model name") or "?", "cores": os.cpu_count(),
+            "flags": [f for f in FLAGS if f in flags],
+            "memory": f"{int(memory[0]) / (1 << 20):.1f} GiB" if memory else "?",
+            "kernel": platform.release(), "load_before": os.getloadavg()[0]}
 
 
 def parser(text):
