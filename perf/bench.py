@@ -71,7 +71,7 @@ class Screen:
         try:
             self.stream.write(text)
             self.stream.flush()
-        except BrokenPipeError:  # nobody reads any more; the report is still wanted
+        except OSError:  # nobody reads any more, or the terminal is gone; the report is still wanted
             self.stream, self.terminal = open(os.devnull, "w", encoding="utf-8"), False  # pylint: disable=consider-using-with
 
     def line(self, text):
