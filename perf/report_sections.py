@@ -249,6 +249,54 @@ def flood(result):
               r.get("resident"), causes(r.get("failed"))] for r in rows])]
 
 
+# ---- shards --------------------------------------------------------------------
+
+def shards(result):
+    rows = result["rows"]
+
+    def bars(title, unit, value):
+        return plot.bars(title, [Bar(f"{r['shards']} shard" + ("s" if r["shards"] > 1 else ""), value(r), i)
+                                 for i, r in enumerate(rows)], unit)
+    first = Spread.of(rows[0]["per_second"]) if rows else None
+
+    def speed_up(r):
+        rate = Spread.of(r["per_second"])
+        if not rate or not first or first.median <= 0:
+            return None
+        return Spread(*(v / first.median for v in (rate.median, rate.low, rate.high)))
+    return [paragraph(
+        "The same load against a fresh pluto with each number of shards, preshared key with "
+        f"{result.get('suite', '?')}, {result.get('in_flight', '?')} under way. Speed-up: of the rate, against the first row. "
+        "The load generator takes as much of this machine's cores as the responder, so that on few cores no speed-up is to be "
+        "expected; CPU paced, at as many tunnels a second for each shard, is what sharding itself costs. Bars are medians, "
+        "thin lines go from the lowest run to the highest."),
+        plots(bars("speed-up", "times", speed_up), bars("rate", "tunnels/s", lambda r: Spread.of(r["per_second"])),
+              bars("CPU, full load", "ms/tunnel", lambda r: Spread.of(r["cpu_ms"])),
+              bars("CPU, paced", "ms/tunnel", lambda r: Spread.of(r.get("paced_cpu_ms"))),
+              bars("generator's CPU", "ms/tunnel", lambda r: Spread.of(r.get("generator_cpu_ms")))),
+        *shard_tables(rows)]
+
+
+def shard_tables(rows):
+    spread = ("per_second", "p99_ms", "cpu_ms", "paced_cpu_ms", "generator_cpu_ms", "waited_ms", "wakeups", "mail_depth",
+              "job_depth", "voluntary", "involuntary")
+    counters = ("futex", "system_calls", "cycles", "instructions", "cache-misses", "hitm")
+    return [table("shards: medians (lowest\N{EN DASH}highest)", [
+        "shards", "tunnels", "up, worst run", "of each shard", "speed-up", "tunnels/s", "p99 ms", "CPU ms/tunnel", "more %",
+        "CPU ms/tunnel, paced", "more %"],
+        [[short(r["shards"]), r["tunnels"], r["established"], ", ".join(map(str, r.get("per_shard") or [])), r["speed_up"],
+          Spread.of(r["per_second"]), Spread.of(r["p99_ms"]), Spread.of(r["cpu_ms"]), r.get("cpu_more_percent"),
+          Spread.of(r.get("paced_cpu_ms")), r.get("paced_cpu_more_percent")] for r in rows]),
+            table("shards, what they do to each other: medians (lowest\N{EN DASH}highest)", [
+                "shards", "generator's CPU ms/tunnel", "waited for a core ms/tunnel", "wake-ups/tunnel", "longest queue of mail",
+                "of jobs", "switches/tunnel, voluntary", "involuntary", "datagrams handed over", "lost thereby",
+                "retransmits", "failed"],
+                [[short(r["shards"]), *(Spread.of(r.get(k)) for k in spread[4:]), r.get("handed_over"),
+                  r.get("hand_over_lost"), r.get("retransmits"), causes(r.get("failed"))] for r in rows]),
+            table("shards, contention, for each tunnel (a run of its own under tracing)", ["shards", *counters],
+                  [[short(r["shards"]), *((r.get("contention") or {}).get(k) for k in counters)] for r in rows])]
+
+
 # ---- whatever else ---------------------------------------------------------------
 
 def flat(value, prefix=""):
@@ -281,4 +329,4 @@ SECTIONS = {"crypto": ("What the cryptography costs", crypto),
             "scale": ("One responder, N growing", scale),
             "herd": ("All peers come back at once", herd),
             "flood": ("Honest peers beside a flood", flood),
-            "shards": ("More shards", anything)}
+            "shards": ("More shards", shards)}
