@@ -242,11 +242,12 @@ def flood(result):
         plots(*images),
         table("flood: one run", [
             "honest peers", "flood, requests/s", "datagrams taken %", "begun", "up", "p50 ms", "p99 ms", "max ms",
-            "retransmits", "responder's CPU, share of a core %", "cookies asked/s", "refused", "resident bytes", "failed"],
+            "retransmits", "responder's CPU, share of a core %", "it waited for a core %", "cookies asked/s", "refused",
+            "negotiations it began", "resident bytes", "failed"],
             [[r["case"], (r.get("flood") or {}).get("per_second"), percent(r["taken_share"]), r["begun_by_peers"],
               r["established"], r["latency_ms"]["p50"], r["latency_ms"]["p99"], r["latency_ms"]["max"], r["retransmits"],
-              r["core_percent"], r["cookies_sent"] / r["seconds"], r["refused_half_open"] + r["refused_overload"],
-              r.get("resident"), causes(r.get("failed"))] for r in rows])]
+              r["core_percent"], r.get("waited_percent"), r["cookies_sent"] / r["seconds"],
+              r["refused_half_open"] + r["refused_overload"], r.get("begun"), r.get("resident"), causes(r.get("failed"))] for r in rows])]
 
 
 # ---- shards --------------------------------------------------------------------

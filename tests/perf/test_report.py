@@ -63,8 +63,8 @@ def told(image):
 
 def test_each_image_is_xml_and_tells_itself(report):
     found = images(page_of(report))
-    # 2 operations' names, 5 comparisons, 6 by N, 1 herd, 4 flood
-    assert len(found) == 2 + 5 + 6 + 1 + 4
+    # 2 operations' names, 5 comparisons, 6 by N, 1 herd, 4 flood, 5 shards
+    assert len(found) == 2 + 5 + 6 + 1 + 4 + 5
     for image in found:
         title, description = image.find(f'{NAME}title'), image.find(f'{NAME}desc')
         assert title.text and description.text
@@ -88,8 +88,13 @@ def test_all_rows_are_there(report):
             ['1,000,000', 'not measured: no memory'],
             ['strongSwan', '5.9.8', '1,000', '400', '–', '–', '–', '4,321', '987', '77', '–', '0.600', '600 gave up'],
             ['plutonium', '0.1.0', '1,000', '1,000', '0.170', '0.290', '0.300', '12', '4', '12.3', '0', '0.0410', ''],
-            ['flood', '48,765', '98.7', '4,000', '3,999', '3.30', '512', '1,534', '77', '61.2', '47,500', '11', '25 M',
-             '1 gave up'],
+            ['flood', '48,765', '98.7', '4,000', '3,999', '3.30', '512', '1,534', '77', '61.2', '33.4', '47,500', '11',
+             '4,123', '25 M', '1 gave up'],
+            ['2', '10,000', '9,990', '5003, 4987', '1.30', '13,000 (12,000–14,500)', '4.50 (4–5.10)',
+             '0.0430 (0.0410–0.0460)', '7.50', '0.113 (0.111–0.121)', '3.20'],
+            ['2', '0.0610 (0.0600–0.0650)', '0.0200', '0.400', '5 (2–8)', '0', '0.500', '0.200', '21', '0', '3',
+             '10 gave up'],
+            ['2', '0.0120', '1.10', 'not available here', '–', '–', '–'],
             ['1', '5,123 (5,001–5,211)', '–'], ['2', '–', 'text'],
             ['gone', 'cut off: after 240 s', '240', 'gone.py']):
         assert wanted in rows, wanted
@@ -130,7 +135,7 @@ def test_hostile_text_stays_text(report):
     assert '\x00' not in text and '\x1b' not in text
     assert text.count('<style>') == 1 and text.count('</style>') == 1
     text.encode('utf-8')
-    assert len(images(text)) == 1 + 5 + 6 + 1 + 4
+    assert len(images(text)) == 1 + 5 + 6 + 1 + 4 + 5
     assert any('<script>alert(1)</script>' in cell for row in dirty.rows for cell in row), 'it is not shown at all'
 
 
