@@ -137,8 +137,9 @@ class Running:
     """A part under way, in a process group of its own."""
 
     def __init__(self, command, environment, screen):
+        # A runner that is killed outright takes its part along: setpriv (util-linux) becomes the part.
         # pylint: disable-next=consider-using-with
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, env=environment, start_new_session=True)
         self.screen, self.rest = screen, b""
         self.last = collections.deque(maxlen=SAID_LINES)
@@ -224,6 +225,7 @@ class Runner:
 
     def run(self):
         """The exit status."""
+        self.started = time.monotonic()
         try:
             for i, part in enumerate(self.parts):
                 left = self.clock.seconds_left()

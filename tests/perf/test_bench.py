@@ -146,8 +146,25 @@ def test_the_second_interrupt_does_not_wait(run):
     assert status == 130 and statuses(report) == {'deaf': 'interrupted'}
 
 
+def test_a_runner_that_is_killed_takes_its_part_along(run):
+    pids = []
+
+    def kill(process):
+        for line in process.stdout:
+            if line.startswith('pid'):
+                pids.append(int(line.split()[1]))
+                break
+        process.kill()
+    status, _, _ = run(hang='print("pid", os.getpid(), flush=True); time.sleep(600)', during=kill)
+    assert status == -signal.SIGKILL
+    deadline = time.monotonic() + 10
+    while is_there(pids[0]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_there(pids[0])
+
+
 def test_the_whole_run_is_bounded(run):
-    status, _, report = run(whole_s=3, grace_s=1, hang=HANGS, later=GOOD)
+    status, _, report = run(whole_s=6, grace_s=1, hang=HANGS, later=GOOD)
     assert status == 1 and statuses(report) == {'hang': 'cut off', 'later': 'not run'}
 
 

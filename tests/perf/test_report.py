@@ -100,6 +100,27 @@ def test_all_rows_are_there(report):
         assert wanted in rows, wanted
 
 
+def shown(image):
+    """What is written in it, not the titles that only a pointer or a screen reader finds."""
+    return [''.join(e.itertext()) for e in image.iter(f'{NAME}text')]
+
+
+def test_all_rows_are_drawn(report):
+    found = {image.find(f'{NAME}title').text: image for image in images(page_of(report))}
+    for title, wanted in (
+            ("x25519: responder's CPU, ms/tunnel", ('plutonium', '0.0360 (0.0350–0.0450)', 'strongSwan',
+                                                    '0.389 (0.357–0.393)', 'libreswan')),
+            ('X25519 both, operations/CPU second', ('pluto, 8 at once', '154,321 (144,718–156,250)',
+                                                    'libcrypto, 2 threads', '14,605 (13,333–14,999)')),
+            ("honest peers' set-up, p99, ms", ('alone', '2.60', 'beside the flood', '512')),
+            ('memory, bytes/tunnel over tunnels', ('1,827', '1,081', '1,000', '100,000')),
+            ('peers up again, % over s since the first began', ('plutonium, 1,000 peers', 'strongSwan, 1,000 peers')),
+            ('speed-up, times', ('1 shard', '1 (0.900–1.10)', '2 shards', '1.30 (1.20–1.45)'))):
+        texts = shown(found[title])
+        for text in wanted:
+            assert text in texts, (title, text, texts)
+
+
 def test_what_has_no_figure_says_why(report):
     text = page_of(report)
     assert 'x25519, libreswan: packages cannot be fetched' in text
