@@ -55,9 +55,9 @@ PARTS = (
     Part("crypto", ("{build}/perf/crypto_bench",), 2, 170, ("--seconds", "20")),
     of_python("compare", 4, 360, ("--tunnels", "300", "--runs", "1", "--pace", "50")),
     of_python("scale", 4, 360, ("--tunnels", "300,1000,3000")),
-    of_python("herd", 2.5, 240, ("--tunnels", "1000")),
+    of_python("herd", 1, 180, ("--tunnels", "1000")),
     of_python("flood", 1, 120, ("--flood", "5000", "--rate", "50", "--seconds", "5")),
-    of_python("shards", 2, 240, ("--tunnels", "1000", "--runs", "1", "--pace", "200", "--traced", "100")),
+    of_python("shards", 2, 180, ("--tunnels", "1000", "--runs", "1", "--pace", "200", "--traced", "100")),
 )
 
 
