@@ -166,6 +166,29 @@ static void say_crypto(struct report *r)
 	say(r, "plutonium.crypto.run_us", s.run_ns / 1000);
 }
 
+/* The groups for which keys have been made ahead. */
+static void say_keys(struct report *r)
+{
+	struct key_stock_stats stats[KEY_STOCK_GROUPS_MAX];
+	const struct algorithm *group;
+
+	shard_set_key_stats(r->pluto->shards, stats);
+	for (size_t i = 0; (group = key_stock_group(i)); i++) {
+		const struct key_stock_stats *s = &stats[i];
+
+		if (s->made == 0)
+			continue;
+		report_text_line(
+			r, "plutonium.keys_ahead.%s.held=%" PRIu64, group->name, s->held);
+		report_text_line(
+			r, "plutonium.keys_ahead.%s.made=%" PRIu64, group->name, s->made);
+		report_text_line(
+			r, "plutonium.keys_ahead.%s.used=%" PRIu64, group->name, s->used);
+		report_text_line(r, "plutonium.keys_ahead.%s.expired=%" PRIu64, group->name,
+			s->expired);
+	}
+}
+
 static void say_memory(struct report *r)
 {
 	struct ike_memory sum = {0};
@@ -205,6 +228,7 @@ enum step_result global_status_daemon(struct report *r)
 	const struct pluto *p = r->pluto;
 
 	say_crypto(r);
+	say_keys(r);
 	say_memory(r);
 	say(r, "plutonium.connections", catalogue_count(p->catalogue));
 	say(r, "plutonium.control.clients", p->clients.count);

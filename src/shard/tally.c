@@ -3,6 +3,8 @@
 #include "ike/counters.h"
 #include "shard_set.h"
 
+#include <string.h>
+
 #define MEMORY_MS 200 /* a look into the engine's pools is not free */
 
 void shard_tell_tally(struct shard *shard)
@@ -84,6 +86,18 @@ uint64_t shard_set_counter(const struct shard_set *set, size_t i)
 		sum += counter_read(&set->shards[n]->counters, i);
 	}
 	return sum;
+}
+
+void shard_set_key_stats(
+	const struct shard_set *set, struct key_stock_stats stats[KEY_STOCK_GROUPS_MAX])
+{
+	memset(stats, 0, KEY_STOCK_GROUPS_MAX * sizeof stats[0]);
+	if (set->pool != NULL) {
+		crypto_pool_add_key_stats(set->pool, stats);
+	}
+	for (unsigned n = 0; n < set->count; n++) {
+		key_stock_add_stats(set->shards[n]->stock, stats);
+	}
 }
 
 struct crypto_pool_stats shard_set_crypto_stats(const struct shard_set *set)
