@@ -84,6 +84,7 @@ static void modp_group_free(struct modp_group *group)
 		return;
 	BN_free(group->p);
 	BN_free(group->p_minus_1);
+	BN_free(group->generator);
 	BN_free(group->q);
 	BN_free(group->start);
 	BN_MONT_CTX_free(group->mont);
@@ -150,17 +151,16 @@ static bool fill_powers(
 }
 
 /* start = g^-sum, in Montgomery form. */
-static bool fill_start(
-	struct modp_group *group, const BIGNUM *generator, const BIGNUM *sum, BN_CTX *bn)
+static bool fill_start(struct modp_group *group, const BIGNUM *sum, BN_CTX *bn)
 {
 	group->start = BN_new();
 	return group->start &&
-	       BN_mod_exp_mont(group->start, generator, sum, group->p, bn, group->mont) &&
+	       BN_mod_exp_mont(group->start, group->generator, sum, group->p, bn, group->mont) &&
 	       BN_mod_inverse(group->start, group->start, group->p, bn) &&
 	       BN_to_montgomery(group->start, group->start, group->mont, bn);
 }
 
-static bool fill_table(struct modp_group *group, const BIGNUM *generator, BN_CTX *bn)
+static bool fill_table(struct modp_group *group, BN_CTX *bn)
 {
 	BIGNUM *base, *power, *sum;
 	size_t size;
@@ -176,22 +176,21 @@ static bool fill_table(struct modp_group *group, const BIGNUM *generator, BN_CTX
 	base = BN_CTX_get(bn);
 	power = BN_CTX_get(bn);
 	sum = BN_CTX_get(bn);
-	ok = sum && BN_to_montgomery(base, generator, group->mont, bn) &&
-	     fill_powers(group, base, power, sum, bn) && fill_start(group, generator, sum, bn);
+	ok = sum && BN_to_montgomery(base, group->generator, group->mont, bn) &&
+	     fill_powers(group, base, power, sum, bn) && fill_start(group, sum, bn);
 	BN_CTX_end(bn);
 	return ok;
 }
 
-static bool read_constants(
-	struct modp_group *group, const struct modp_constants *from, BIGNUM **generator)
+static bool read_constants(struct modp_group *group, const struct modp_constants *from)
 {
 	group->exponent_bits = from->exponent_bits;
 	if (from->prime) {
 		group->p = from->prime(NULL);
-		*generator = BN_new();
-		return group->p && *generator && BN_set_word(*generator, 2);
+		group->generator = BN_new();
+		return group->p && group->generator && BN_set_word(group->generator, 2);
 	}
-	return BN_hex2bn(&group->p, from->p) && BN_hex2bn(generator, from->g) &&
+	return BN_hex2bn(&group->p, from->p) && BN_hex2bn(&group->generator, from->g) &&
 	       BN_hex2bn(&group->q, from->q);
 }
 
@@ -199,16 +198,14 @@ static struct modp_group *modp_group_build(const struct modp_constants *from)
 {
 	struct modp_group *group = calloc(1, sizeof(*group));
 	BN_CTX *bn = BN_CTX_new();
-	BIGNUM *generator = NULL;
 	bool ok = false;
 
-	if (group && bn && read_constants(group, from, &generator)) {
+	if (group && bn && read_constants(group, from)) {
 		group->p_minus_1 = BN_dup(group->p);
 		group->mont = BN_MONT_CTX_new();
 		ok = group->p_minus_1 && BN_sub_word(group->p_minus_1, 1) && group->mont &&
-		     BN_MONT_CTX_set(group->mont, group->p, bn) && fill_table(group, generator, bn);
+		     BN_MONT_CTX_set(group->mont, group->p, bn) && fill_table(group, bn);
 	}
-	BN_free(generator);
 	BN_CTX_free(bn);
 	if (!ok) {
 		modp_group_free(group);

@@ -11,7 +11,7 @@
 enum { MODP_GROUPS = 10 };
 
 struct modp_group {
-	BIGNUM *p, *p_minus_1;
+	BIGNUM *p, *p_minus_1, *generator;
 	BIGNUM *q; /* order of the subgroup, only where RFC 6989 section 2.2 wants it checked */
 	BN_MONT_CTX *mont;
 	unsigned exponent_bits; /* of our private keys; below q where there is a q */
