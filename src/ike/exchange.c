@@ -45,6 +45,7 @@ bool exchange_start(struct ike_sa *sa, enum exchange_purpose purpose, enum excha
 	x->retransmit_at = now + x->delay_ms;
 	memcpy(x->message, message.data, message.len);
 	sa->exchange = x;
+	sa->engine->request_bytes += sizeof(*x) + x->len;
 	engine_send(sa->engine, &sa->path, message);
 	ike_sa_schedule(sa);
 	return true;
@@ -52,6 +53,8 @@ bool exchange_start(struct ike_sa *sa, enum exchange_purpose purpose, enum excha
 
 void exchange_end(struct ike_sa *sa)
 {
+	if (sa->exchange)
+		sa->engine->request_bytes -= sizeof(*sa->exchange) + sa->exchange->len;
 	free(sa->exchange);
 	sa->exchange = NULL;
 }

@@ -236,6 +236,22 @@ void ike_sa_end_negotiation(struct ike_sa *sa)
 	sa->negotiation = NULL;
 }
 
+static size_t own_identity_bytes(const struct identity *id, const struct identity *shared)
+{
+	return id && id != shared ? sizeof(*id) + id->len : 0;
+}
+
+void ike_sa_count_identities(struct ike_sa *sa)
+{
+	const struct connection *c = sa->connection;
+	size_t bytes = own_identity_bytes(sa->local_id, c ? c->local.id : NULL) +
+		       own_identity_bytes(sa->remote_id, c ? c->remote.id : NULL);
+
+	_Static_assert(2 * (sizeof(struct identity) + IDENTITY_LEN_MAX) <= UINT16_MAX, "fits");
+	sa->engine->identity_bytes += bytes - sa->identity_bytes;
+	sa->identity_bytes = (uint16_t)bytes;
+}
+
 void ike_sa_release_watcher(struct ike_sa *sa)
 {
 	if (sa->watcher)
@@ -337,6 +353,7 @@ void ike_sa_free(struct ike_sa *sa, enum finish_reason reason)
 	engine->lingering -= sa->linger_until != 0;
 	engine->response_bytes -= sa->response_len;
 	engine->key_bytes -= sa->keys_len;
+	engine->identity_bytes -= sa->identity_bytes;
 	free(sa->response);
 	if (sa->keys)
 		secret_wipe(sa->keys, sa->keys_len);

@@ -135,6 +135,7 @@ struct ike_sa {
 	struct chosen_proposal chosen;
 	uint8_t *keys; /* SK_d | SK_ai | SK_ar | SK_ei | SK_er, see keymat.c */
 	uint16_t keys_len;
+	uint16_t identity_bytes; /* as counted by ike_sa_count_identities */
 	uint64_t iv_counter;
 	uint32_t next_request_id;     /* of our next request */
 	uint32_t expected_request_id; /* of the peer's next request */
@@ -179,6 +180,8 @@ void ike_sa_set_connection(struct ike_sa *sa, struct connection *c);
 /* Frees all that only the negotiation needed. */
 void ike_sa_end_negotiation(struct ike_sa *sa);
 void ike_sa_release_watcher(struct ike_sa *sa);
+/* After a change of identities: counts those that are not the connection's. */
+void ike_sa_count_identities(struct ike_sa *sa);
 /* Arms the one timer for the earliest deadline; to be called after any change of one. */
 void ike_sa_schedule(struct ike_sa *sa);
 /* Established: into the identity table, lifetimes begin. False: no memory. */

@@ -18,12 +18,9 @@ void shard_tell_tally(struct shard *shard)
 		return;
 	}
 	struct ike_memory m = ike_engine_memory(shard->engine);
-	tally_set(&t->memory.ike_sas, m.ike_sas);
-	tally_set(&t->memory.child_sas, m.child_sas);
-	tally_set(&t->memory.negotiations, m.negotiations);
-	tally_set(&t->memory.responses, m.responses);
-	tally_set(&t->memory.keys, m.keys);
-	tally_set(&t->memory.tables, m.tables);
+	for (size_t i = 0; i < sizeof m / sizeof m.ike_sas; i++) {
+		tally_set(&t->memory.ike_sas + i, (&m.ike_sas)[i]);
+	}
 	shard->memory_told_ms = shard->now_ms;
 	shard->tally_due_ms = UINT64_MAX;
 }
@@ -66,16 +63,10 @@ bool shard_set_stats(const struct shard_set *set, unsigned i, struct shard_stats
 		.timers = tally_read(&t->timers),
 		.kernel_pending = tally_read(&t->kernel_pending),
 		.cpu_ns = (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec,
-		.memory =
-			{
-				.ike_sas = tally_read(&t->memory.ike_sas),
-				.child_sas = tally_read(&t->memory.child_sas),
-				.negotiations = tally_read(&t->memory.negotiations),
-				.responses = tally_read(&t->memory.responses),
-				.keys = tally_read(&t->memory.keys),
-				.tables = tally_read(&t->memory.tables),
-			},
 	};
+	for (size_t k = 0; k < sizeof out->memory / sizeof out->memory.ike_sas; k++) {
+		(&out->memory.ike_sas)[k] = tally_read(&t->memory.ike_sas + k);
+	}
 	return true;
 }
 
