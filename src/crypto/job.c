@@ -7,14 +7,13 @@
 
 #include <openssl/err.h>
 
-/* The job and its public parts are one piece of memory; only the secrets are pieces of their own,
- * so that the asker can take them. */
+/* The job is one piece of memory, but for the private key of a pair: that the asker takes. */
 struct crypto_job *crypto_job_new(
 	enum crypto_job_kind kind, const struct algorithm *group, struct bytes peer_public)
 {
 	const struct key_exchange *ke;
 	struct crypto_job *job;
-	size_t public_len = 0, peer_len = 0, own_len = 0;
+	size_t public_len = 0, peer_len = 0, own_len = 0, shared_len = 0;
 
 	if (!group || group->type != TRANSFORM_KE || (unsigned)kind > CRYPTO_KE_BOTH)
 		return NULL;
@@ -28,7 +27,9 @@ struct crypto_job *crypto_job_new(
 		peer_len = ke->public_len;
 	if (kind == CRYPTO_KE_BOTH)
 		own_len = ke->private_len;
-	job = calloc(1, sizeof(*job) + public_len + peer_len + own_len);
+	if (kind != CRYPTO_KE_GENERATE)
+		shared_len = ke->shared_len;
+	job = calloc(1, sizeof(*job) + public_len + peer_len + own_len + shared_len);
 	if (!job)
 		return NULL;
 	job->kind = kind;
@@ -45,8 +46,11 @@ struct crypto_job *crypto_job_new(
 	}
 	if (own_len)
 		job->own_key = (uint8_t *)(job + 1) + public_len + peer_len;
-	if ((kind == CRYPTO_KE_GENERATE && !secret_new(&job->private_key, ke->private_len)) ||
-		(kind != CRYPTO_KE_GENERATE && !secret_new(&job->shared, ke->shared_len))) {
+	if (shared_len) {
+		job->shared.data = (uint8_t *)(job + 1) + public_len + peer_len + own_len;
+		job->shared.len = shared_len;
+	}
+	if (kind == CRYPTO_KE_GENERATE && !secret_new(&job->private_key, ke->private_len)) {
 		crypto_job_free(job);
 		return NULL;
 	}
@@ -67,7 +71,7 @@ void crypto_job_free(struct crypto_job *job)
 		return;
 	forget_ready_key(job);
 	secret_release(&job->private_key);
-	secret_release(&job->shared);
+	secret_wipe(job->shared.data, job->shared.len);
 	free(job);
 }
 

@@ -115,7 +115,7 @@ static bool is_late(const struct crypto_job *job)
 static void make_late(struct crypto_worker *w, struct crypto_job *job)
 {
 	secret_release(&job->private_key);
-	secret_release(&job->shared);
+	secret_wipe(job->shared.data, job->shared.len);
 	job->result = CRYPTO_JOB_FAILED;
 	job->finished_ns = 0;
 	count(&w->undelivered, 1);

@@ -161,22 +161,44 @@ bool sealed_end(struct ike_sa *sa, struct message_writer *m)
 
 /* ---- responses ----------------------------------------------------------- */
 
+void response_drop(struct ike_sa *sa)
+{
+	/* The response of IKE_SA_INIT is the negotiation's. */
+	if (sa->response && !(sa->negotiation && sa->response == sa->negotiation->message_r)) {
+		sa->engine->response_bytes -= sa->response_len;
+		free(sa->response);
+	}
+	sa->response = NULL;
+	sa->response_len = 0;
+}
+
 void response_send(struct ike_sa *sa, struct bytes message)
 {
 	struct ike_engine *engine = sa->engine;
 	uint8_t *kept = malloc(message.len);
 
-	engine->response_bytes -= sa->response_len;
-	free(sa->response);
-	sa->response = kept;
-	sa->response_len = kept ? message.len : 0;
-	if (kept)
+	response_drop(sa);
+	if (kept) {
 		memcpy(kept, message.data, message.len);
-	engine->response_bytes += sa->response_len;
+		sa->response = kept;
+		sa->response_len = message.len;
+		engine->response_bytes += message.len;
+	}
 	sa->expected_request_id++;
 	/* To where the request came from, whatever path the SA keeps to (RFC 7296, section 2.11).
 	 */
 	engine_send(engine, engine->answer_to ? engine->answer_to : &sa->path, message);
+}
+
+void response_send_kept(struct ike_sa *sa)
+{
+	struct negotiation *n = sa->negotiation;
+
+	response_drop(sa);
+	sa->response = n->message_r;
+	sa->response_len = (uint32_t)n->message_r_len;
+	sa->expected_request_id++;
+	engine_send(sa->engine, &sa->path, bytes_of(sa->response, sa->response_len));
 }
 
 void add_notify(

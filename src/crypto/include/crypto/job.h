@@ -40,7 +40,9 @@ struct crypto_job {
 	uint64_t finished_ns;      /* set by the pool */
 	struct mailbox *reply;     /* set by the submitter's host */
 	struct secret private_key; /* out of GENERATE, into DERIVE */
-	struct secret shared; /* group->shared_len bytes, left-padded (RFC 7296, section 2.14) */
+	/* group->shared_len bytes, left-padded (RFC 7296, section 2.14). Part of the job: never
+	 * released, wiped with it. */
+	struct secret shared;
 	uint16_t peer_public_len;
 	uint8_t *peer_public; /* freed with the job */
 	uint16_t public_len;

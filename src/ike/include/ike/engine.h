@@ -225,7 +225,7 @@ bool ike_engine_child_at(
 struct ike_memory {
 	uint64_t ike_sas;      /* the objects; a timer each is inline */
 	uint64_t child_sas;    /* the objects */
-	uint64_t selectors;    /* traffic selectors of Child SAs */
+	uint64_t selectors;    /* of Child SAs that have more than one pair of them */
 	uint64_t keys;         /* of IKE SAs */
 	uint64_t responses;    /* the last one of each IKE SA, for retransmitted requests */
 	uint64_t identities;   /* that SAs have of their own: not those of their connections */
