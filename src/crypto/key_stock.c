@@ -34,8 +34,8 @@ struct key_stock {
 
 static void add(_Atomic uint64_t *cell, uint64_t n)
 {
-	atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + n,
-		memory_order_relaxed);
+	atomic_store_explicit(
+		cell, atomic_load_explicit(cell, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
 static uint64_t value(const _Atomic uint64_t *cell)
@@ -149,7 +149,8 @@ static void enter_window(struct group_stock *g, uint64_t now_ms)
 }
 
 /* How many the group should hold: whole batches, but for the stock's size. */
-static unsigned wanted_of(const struct key_stock *stock, const struct group_stock *g, uint64_t now_ms)
+static unsigned wanted_of(
+	const struct key_stock *stock, const struct group_stock *g, uint64_t now_ms)
 {
 	uint64_t past = now_ms / KEY_STOCK_WINDOW_MS - g->window;
 	uint64_t asked = past == 0 ? g->asked + g->asked_before : past == 1 ? g->asked : 0;

@@ -104,8 +104,8 @@ static void a_negotiation(void **state)
 	assert_int_equal(m.ike_sas, sizeof(struct ike_sa));
 	assert_int_equal(m.requests, sizeof(struct exchange) + len);
 	/* one of the usual length has its room in the object */
-	assert_int_equal(m.negotiations,
-		sizeof(struct negotiation) + (len > MESSAGE_ROOM ? len : 0));
+	assert_int_equal(
+		m.negotiations, sizeof(struct negotiation) + (len > MESSAGE_ROOM ? len : 0));
 	assert_int_equal(m.keys + m.responses + m.identities + m.child_sas + m.selectors, 0);
 	fixture_free(f);
 }

@@ -1,5 +1,5 @@
-/* Key pairs made ahead: each good, given out once, bounded in number and age, wiped; nothing is done
- * while nobody asks. Time is the test's own. */
+/* Key pairs made ahead: each good, given out once, bounded in number and age, wiped; nothing is
+ * done while nobody asks. Time is the test's own. */
 #include "job_test.h"
 
 #include "crypto/key_stock.h"
@@ -106,8 +106,8 @@ static void expect_pair(const struct crypto_job *job)
 	struct crypto_job *peer = generate(NULL, id, 0);
 	struct crypto_job *ours = derive_job(id, secret_bytes(&job->private_key),
 		bytes_of(peer->public_value, peer->public_len));
-	struct crypto_job *theirs = derive_job(id, secret_bytes(&peer->private_key),
-		bytes_of(job->public_value, job->public_len));
+	struct crypto_job *theirs = derive_job(
+		id, secret_bytes(&peer->private_key), bytes_of(job->public_value, job->public_len));
 
 	crypto_job_run_steps(ours);
 	crypto_job_run_steps(theirs);
@@ -178,8 +178,8 @@ static void pairs_of_every_group(void **state)
 
 static struct crypto_job *both_job(uint16_t id, const struct crypto_job *peer)
 {
-	struct crypto_job *job = crypto_job_new(CRYPTO_KE_BOTH, group_of(id),
-		bytes_of(peer->public_value, peer->public_len));
+	struct crypto_job *job = crypto_job_new(
+		CRYPTO_KE_BOTH, group_of(id), bytes_of(peer->public_value, peer->public_len));
 
 	assert_non_null(job);
 	return job;
@@ -216,8 +216,8 @@ static void responders(void **state)
 			for (unsigned k = 0; k < count; k++) {
 				expect_shared(jobs[k], peer);
 				assert_false(jobs[k]->key_ready);
-				assert_true(all_zero(
-					jobs[k]->own_key, key_exchange_by_id(all_groups[i])->private_len));
+				assert_true(all_zero(jobs[k]->own_key,
+					key_exchange_by_id(all_groups[i])->private_len));
 				for (unsigned other = 0; other < k; other++)
 					assert_memory_not_equal(jobs[k]->public_value,
 						jobs[other]->public_value, jobs[k]->public_len);
@@ -257,7 +257,8 @@ static void bad_peers(void **state)
 		assert_false(job->key_ready);
 		crypto_job_free(job);
 		/* one that cannot be run takes no key */
-		job = crypto_job_new(CRYPTO_KE_BOTH, group_of(groups[i]), bytes_of(zeros, len - 1u));
+		job = crypto_job_new(
+			CRYPTO_KE_BOTH, group_of(groups[i]), bytes_of(zeros, len - 1u));
 		assert_non_null(job);
 		key_stock_run_batch(stock, &job, 1, start_ms);
 		assert_int_equal(job->result, CRYPTO_JOB_BAD_PEER_VALUE);

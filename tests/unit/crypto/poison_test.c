@@ -1,6 +1,7 @@
-/* Constant time, seen by valgrind's memcheck: secrets are declared undefined, and memcheck reports each
- * branch and each address that depends on what is undefined, over whole runs. It knows no AVX-512, so the
- * lanes' code is compiled here against emulated/immintrin.h; the MODP groups run as they are.
+/* Constant time, seen by valgrind's memcheck: secrets are declared undefined, and memcheck reports
+ * each branch and each address that depends on what is undefined, over whole runs. It knows no
+ * AVX-512, so the lanes' code is compiled here against emulated/immintrin.h; the MODP groups run as
+ * they are.
  *
  * Without arguments this is the test: it runs itself under valgrind, a case at a time. */
 #include "job_test.h"
@@ -171,10 +172,8 @@ static void p384_base(void)
 /* ---- MODP ------------------------------------------------------------------------------------ */
 
 /* The linker sends the library's calls here: a private key is a secret from its birth on. */
-int __real_BN_priv_rand_ex(
-	BIGNUM *n, int bits, int top, int bottom, unsigned strength, BN_CTX *bn);
-int __wrap_BN_priv_rand_ex(
-	BIGNUM *n, int bits, int top, int bottom, unsigned strength, BN_CTX *bn);
+int __real_BN_priv_rand_ex(BIGNUM *n, int bits, int top, int bottom, unsigned strength, BN_CTX *bn);
+int __wrap_BN_priv_rand_ex(BIGNUM *n, int bits, int top, int bottom, unsigned strength, BN_CTX *bn);
 int __real_BN_priv_rand_range_ex(BIGNUM *n, const BIGNUM *range, unsigned strength, BN_CTX *bn);
 int __wrap_BN_priv_rand_range_ex(BIGNUM *n, const BIGNUM *range, unsigned strength, BN_CTX *bn);
 
@@ -250,7 +249,8 @@ static void modp2048_256(void)
 	modp(KE_MODP2048_256);
 }
 
-/* ---- running ---------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------
+ */
 
 static const struct poison_case {
 	const char *name;
@@ -332,8 +332,9 @@ int main(int argc, char **argv)
 		static struct poison_case copies[CASES];
 
 		copies[i] = cases[i];
-		tests[i + 1] = (struct CMUnitTest){
-			.name = cases[i].name, .test_func = expect_finding, .initial_state = &copies[i]};
+		tests[i + 1] = (struct CMUnitTest){.name = cases[i].name,
+			.test_func = expect_finding,
+			.initial_state = &copies[i]};
 	}
 	return cmocka_run_group_tests_name("poisoned secrets", tests, NULL, NULL);
 }

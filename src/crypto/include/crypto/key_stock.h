@@ -1,6 +1,6 @@
-/* Ephemeral key pairs made ahead, in idle moments, by the thread that will use them. A stock belongs
- * to one thread (a crypto worker, or a shard without workers); only key_stock_add_stats may be
- * called by others. Each key pair is given out once and wiped here at that moment.
+/* Ephemeral key pairs made ahead, in idle moments, by the thread that will use them. A stock
+ * belongs to one thread (a crypto worker, or a shard without workers); only key_stock_add_stats may
+ * be called by others. Each key pair is given out once and wiped here at that moment.
  *
  * How many a group has is what was asked of it in the last KEY_STOCK_WINDOW_MS to twice that, up to
  * the stock's size: a group that nobody asks for is wiped after that time. A key that was not used

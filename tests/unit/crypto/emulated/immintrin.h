@@ -1,7 +1,7 @@
-/* The intrinsics of the lanes (src/crypto/ *_ifma.[ch]) in plain C, for tools that know no AVX-512: the
- * lanes' own code is compiled against this header in place of the compiler's. Each function does what
- * its instruction does, without a branch and without an address that depends on a value, as the
- * instruction has none: what such a tool finds is then the lanes' own. A use of an intrinsic
+/* The intrinsics of the lanes (src/crypto/ *_ifma.[ch]) in plain C, for tools that know no AVX-512:
+ * the lanes' own code is compiled against this header in place of the compiler's. Each function
+ * does what its instruction does, without a branch and without an address that depends on a value,
+ * as the instruction has none: what such a tool finds is then the lanes' own. A use of an intrinsic
  * that is not here does not compile. */
 #ifndef EMULATED_IMMINTRIN_H
 #define EMULATED_IMMINTRIN_H
