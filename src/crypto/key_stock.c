@@ -9,6 +9,9 @@
 
 /* As many as run side by side, where the CPU has lanes. */
 #define BATCH KEY_EXCHANGE_LANES
+/* Making a key is not interrupted. Of MODP-6144 and -8192 one takes 1 to 2 ms, for which what comes in
+ * meanwhile would have to wait: those are made when they are needed. */
+#define PUBLIC_LEN_MAX 512
 
 struct group_stock {
 	const struct key_exchange *ke;
@@ -208,7 +211,7 @@ void key_stock_supply(
 	struct group_stock *g = group_of(stock, jobs[0]);
 	size_t derives = 0, left;
 
-	if (!g || !crypto_job_is_sound(jobs[0]))
+	if (!g || g->ke->public_len > PUBLIC_LEN_MAX || !crypto_job_is_sound(jobs[0]))
 		return;
 	if (count > KEY_EXCHANGE_LANES)
 		count = KEY_EXCHANGE_LANES;

@@ -153,6 +153,13 @@ static void pairs_of_every_group(void **state)
 		jobs[8] = generate(stock, all_groups[i], start_ms);
 		assert_int_equal(stats_of(stock, all_groups[i]).used, 0);
 		work_off(stock, start_ms);
+		/* a key of these takes too long to be made in between */
+		if (jobs[8]->public_len > 512) {
+			assert_int_equal(stats_of(stock, all_groups[i]).made, 0);
+			crypto_job_free(jobs[8]);
+			key_stock_free(stock);
+			continue;
+		}
 		assert_int_equal(stats_of(stock, all_groups[i]).held, 8);
 		for (unsigned k = 0; k < 8; k++)
 			jobs[k] = generate(stock, all_groups[i], start_ms);
@@ -227,7 +234,8 @@ static void responders(void **state)
 		}
 		used = stats_of(stock, all_groups[i]).used;
 		/* where empty lanes make a key for nothing only a crowd asks the stock */
-		assert_true(used > 0 && used <= stats_of(stock, all_groups[i]).made);
+		assert_true(used <= stats_of(stock, all_groups[i]).made);
+		assert_int_equal(used > 0, peer->public_len <= 512);
 		crypto_job_free(peer);
 		key_stock_free(stock);
 	}
