@@ -172,9 +172,17 @@ void response_drop(struct ike_sa *sa)
 	sa->response_len = 0;
 }
 
-void response_send(struct ike_sa *sa, struct bytes message)
+/* To where the request came from, whatever path the SA keeps to (RFC 7296, section 2.11). */
+static void answer(struct ike_sa *sa, struct bytes message)
 {
 	struct ike_engine *engine = sa->engine;
+
+	sa->expected_request_id++;
+	engine_send(engine, engine->answer_to ? engine->answer_to : &sa->path, message);
+}
+
+void response_send(struct ike_sa *sa, struct bytes message)
+{
 	uint8_t *kept = malloc(message.len);
 
 	response_drop(sa);
@@ -182,12 +190,9 @@ void response_send(struct ike_sa *sa, struct bytes message)
 		memcpy(kept, message.data, message.len);
 		sa->response = kept;
 		sa->response_len = message.len;
-		engine->response_bytes += message.len;
+		sa->engine->response_bytes += message.len;
 	}
-	sa->expected_request_id++;
-	/* To where the request came from, whatever path the SA keeps to (RFC 7296, section 2.11).
-	 */
-	engine_send(engine, engine->answer_to ? engine->answer_to : &sa->path, message);
+	answer(sa, message);
 }
 
 void response_send_kept(struct ike_sa *sa)
@@ -197,8 +202,7 @@ void response_send_kept(struct ike_sa *sa)
 	response_drop(sa);
 	sa->response = n->message_r;
 	sa->response_len = (uint32_t)n->message_r_len;
-	sa->expected_request_id++;
-	engine_send(sa->engine, &sa->path, bytes_of(sa->response, sa->response_len));
+	answer(sa, bytes_of(sa->response, sa->response_len));
 }
 
 void add_notify(
