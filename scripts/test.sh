@@ -10,7 +10,7 @@ python=/usr/bin/python3
 # A part that hangs is cut off; what it did not run then counts as failed.
 unit_cap=900 namespace_cap=1200 sanitizer_cap=420
 # Programs with threads in them: run under ThreadSanitizer as well.
-threaded='^(base-(log|mailbox|counter|secret)|crypto (pool|key_exchange_vectors)|ike catalogue|shard-|dataplane|kernel)'
+threaded='^(base-(log|mailbox|counter|secret)|crypto (pool|key_stock|batch|key_exchange_vectors)|ike catalogue|shard-|dataplane|kernel)'
 
 # meson_tests DIR NAME CAP [meson test options]
 meson_tests() {

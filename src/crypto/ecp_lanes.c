@@ -63,9 +63,9 @@ static enum crypto_job_result accept_job(
 {
 	if (job_has_peer(job) && !in_range(curve, job->peer_public))
 		return CRYPTO_JOB_BAD_PEER_VALUE;
-	if (job_has_public(job))
+	if (job_makes_key(job))
 		return make_scalar(curve, fresh) ? CRYPTO_JOB_OK : CRYPTO_JOB_FAILED;
-	return is_private_key(curve, job->private_key.data) ? CRYPTO_JOB_OK : CRYPTO_JOB_FAILED;
+	return is_private_key(curve, job_private_key(job)) ? CRYPTO_JOB_OK : CRYPTO_JOB_FAILED;
 }
 
 /* Sets each job's result, as far as it is known. */
@@ -81,16 +81,16 @@ static void fill_lanes(struct ecp_work *work, const struct ecp_ifma *curve,
 		job->result = accept_job(curve, job, fresh);
 		if (job->result != CRYPTO_JOB_OK)
 			continue;
-		if (job_has_public(job))
+		if (job_makes_key(job))
 			generate[work->generates++] = (struct ecp_lane){fresh, work->generator,
 				job->public_value, job->public_value + curve->len};
 		if (job_has_peer(job)) {
 			work->derive[work->derives] = job;
 			work->lane[work->derives++] = (struct ecp_lane){
-				job_has_public(job) ? fresh : job->private_key.data,
+				job_makes_key(job) ? fresh : job_private_key(job),
 				job->peer_public, job->shared.data, NULL};
 		}
-		if (job->kind == CRYPTO_KE_GENERATE)
+		if (job->kind == CRYPTO_KE_GENERATE && job_makes_key(job))
 			memcpy(job->private_key.data, fresh, curve->len);
 	}
 	memcpy(work->lane + work->derives, generate, work->generates * sizeof(generate[0]));
@@ -127,7 +127,7 @@ static bool worth_it(const struct ecp_cost *cost, struct crypto_job *const *jobs
 
 	for (size_t i = 0; i < count; i++) {
 		derives += job_has_peer(jobs[i]);
-		generates += job_has_public(jobs[i]);
+		generates += job_makes_key(jobs[i]);
 	}
 	if (derives > 0)
 		lanes += cost->multiply;

@@ -1,18 +1,19 @@
 #include "key_exchange.h"
 
+#include "crypto/key_stock.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include <openssl/err.h>
 
-/* The job and its public parts are one piece of memory; only the secrets are pieces of their own,
- * so that the asker can take them. */
+/* The job is one piece of memory, but for the private key of a pair: that the asker takes. */
 struct crypto_job *crypto_job_new(
 	enum crypto_job_kind kind, const struct algorithm *group, struct bytes peer_public)
 {
 	const struct key_exchange *ke;
 	struct crypto_job *job;
-	size_t public_len = 0, peer_len = 0;
+	size_t public_len = 0, peer_len = 0, own_len = 0, shared_len = 0;
 
 	if (!group || group->type != TRANSFORM_KE || (unsigned)kind > CRYPTO_KE_BOTH)
 		return NULL;
@@ -24,7 +25,11 @@ struct crypto_job *crypto_job_new(
 	/* A value of a wrong length is not worth its memory: the job will refuse it. */
 	if (kind != CRYPTO_KE_GENERATE && peer_public.len == ke->public_len)
 		peer_len = ke->public_len;
-	job = calloc(1, sizeof(*job) + public_len + peer_len);
+	if (kind == CRYPTO_KE_BOTH)
+		own_len = ke->private_len;
+	if (kind != CRYPTO_KE_GENERATE)
+		shared_len = ke->shared_len;
+	job = calloc(1, sizeof(*job) + public_len + peer_len + own_len + shared_len);
 	if (!job)
 		return NULL;
 	job->kind = kind;
@@ -39,20 +44,34 @@ struct crypto_job *crypto_job_new(
 		job->peer_public_len = (uint16_t)peer_len;
 		memcpy(job->peer_public, peer_public.data, peer_len);
 	}
-	if ((kind == CRYPTO_KE_GENERATE && !secret_new(&job->private_key, ke->private_len)) ||
-		(kind != CRYPTO_KE_GENERATE && !secret_new(&job->shared, ke->shared_len))) {
+	if (own_len)
+		job->own_key = (uint8_t *)(job + 1) + public_len + peer_len;
+	if (shared_len) {
+		job->shared.data = (uint8_t *)(job + 1) + public_len + peer_len + own_len;
+		job->shared.len = shared_len;
+	}
+	if (kind == CRYPTO_KE_GENERATE && !secret_new(&job->private_key, ke->private_len)) {
 		crypto_job_free(job);
 		return NULL;
 	}
 	return job;
 }
 
+/* A key pair made ahead is for one run. */
+static void forget_ready_key(struct crypto_job *job)
+{
+	if (job->key_ready && job->own_key)
+		secret_wipe(job->own_key, key_exchange_by_id(job->group->id)->private_len);
+	job->key_ready = false;
+}
+
 void crypto_job_free(struct crypto_job *job)
 {
 	if (!job)
 		return;
+	forget_ready_key(job);
 	secret_release(&job->private_key);
-	secret_release(&job->shared);
+	secret_wipe(job->shared.data, job->shared.len);
 	free(job);
 }
 
@@ -72,6 +91,11 @@ static enum crypto_job_result check_job(const struct crypto_job *job, const stru
 	return CRYPTO_JOB_OK;
 }
 
+bool crypto_job_is_sound(const struct crypto_job *job)
+{
+	return check_job(job, key_exchange_by_id(job->group->id)) == CRYPTO_JOB_OK;
+}
+
 /* The peer's value is looked at first: a bad one shall not cost us a key pair. */
 static enum crypto_job_result run_steps(
 	const struct crypto_job *job, const struct key_exchange *ke, struct ke_scratch *s)
@@ -84,10 +108,10 @@ static enum crypto_job_result run_steps(
 		if (result != CRYPTO_JOB_OK)
 			return result;
 	}
-	if (job_has_public(job)) {
+	if (job_makes_key(job)) {
 		if (!method->generate(ke, s, job->public_value))
 			return CRYPTO_JOB_FAILED;
-	} else if (!method->import_private(ke, s, job->private_key.data)) {
+	} else if (!method->import_private(ke, s, job_private_key(job))) {
 		return CRYPTO_JOB_FAILED;
 	}
 	if (job->kind == CRYPTO_KE_GENERATE)
@@ -154,15 +178,22 @@ size_t crypto_jobs_run_front(struct crypto_job **jobs, size_t count)
 	const struct key_exchange *ke = key_exchange_by_id(jobs[0]->group->id);
 	size_t ran = 0;
 
+	if (jobs[0]->kind == CRYPTO_KE_GENERATE && jobs[0]->key_ready) {
+		jobs[0]->result = CRYPTO_JOB_OK;
+		forget_ready_key(jobs[0]);
+		return 1;
+	}
 	if (ke && ke->method->run_lanes && check_job(jobs[0], ke) == CRYPTO_JOB_OK)
 		ran = ke->method->run_lanes(ke, jobs, count);
 	if (ran == 0) {
 		crypto_job_run_steps(jobs[0]);
+		forget_ready_key(jobs[0]);
 		return 1;
 	}
 	for (size_t i = 0; i < ran; i++) {
 		if (jobs[i]->result != CRYPTO_JOB_OK)
 			wipe_output(jobs[i]);
+		forget_ready_key(jobs[i]);
 	}
 	return ran;
 }
@@ -174,10 +205,5 @@ void crypto_job_run(struct crypto_job *job)
 
 void crypto_job_run_batch(struct crypto_job **jobs, size_t count)
 {
-	for (size_t done = 0; done < count;) {
-		size_t like_end = done + crypto_jobs_gather(jobs + done, count - done);
-
-		while (done < like_end)
-			done += crypto_jobs_run_front(jobs + done, like_end - done);
-	}
+	key_stock_run_batch(NULL, jobs, count, 0);
 }

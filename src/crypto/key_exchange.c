@@ -30,6 +30,19 @@ const struct key_exchange *key_exchange_by_id(uint16_t id)
 	return NULL;
 }
 
+const struct key_exchange *key_exchange_at(size_t i)
+{
+	return i < sizeof(key_exchanges) / sizeof(key_exchanges[0]) ? &key_exchanges[i] : NULL;
+}
+
+unsigned key_exchange_lanes(const struct key_exchange *ke)
+{
+	/* P-521 has none */
+	bool lanes = ke->method->run_lanes && ke->id != KE_ECP_521 && cpu_has_lanes();
+
+	return lanes ? KEY_EXCHANGE_LANES : 1;
+}
+
 bool cpu_has_lanes(void)
 {
 #ifdef __x86_64__

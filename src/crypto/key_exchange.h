@@ -16,6 +16,8 @@
 #define KE_PRIVATE_LEN_MAX 72
 
 enum { ECP_CURVES = 3 };
+/* Operations side by side in a run of lanes. */
+enum { KEY_EXCHANGE_LANES = 8 };
 
 /* What one thread reuses from job to job: libcrypto's objects cost more to make than some of the
  * operations on them. Between jobs it holds no secret. */
@@ -68,6 +70,10 @@ size_t ecp_run_lanes(const struct key_exchange *ke, struct crypto_job *const *jo
 
 extern const struct ke_method modp_method, ecp_method, x25519_method;
 
+/* The i-th of all methods, NULL past the end. */
+const struct key_exchange *key_exchange_at(size_t i);
+/* How many key pairs of a group are made side by side here: KEY_EXCHANGE_LANES or 1. */
+unsigned key_exchange_lanes(const struct key_exchange *ke);
 /* NULL when there is no such method. */
 const struct key_exchange *key_exchange_by_id(uint16_t id);
 /* The calling thread's scratch, made at the first call and released with the thread; NULL when
@@ -84,6 +90,21 @@ static inline bool job_has_public(const struct crypto_job *job)
 	return job->kind != CRYPTO_KE_DERIVE;
 }
 
+/* Not so when it has got one from a stock. */
+static inline bool job_makes_key(const struct crypto_job *job)
+{
+	return job_has_public(job) && !job->key_ready;
+}
+
+/* Of a job that makes none. */
+static inline const uint8_t *job_private_key(const struct crypto_job *job)
+{
+	return job->kind == CRYPTO_KE_BOTH ? job->own_key : job->private_key.data;
+}
+
+/* Whether the job has all that its kind needs. */
+bool crypto_job_is_sound(const struct crypto_job *job);
+
 /* By the method's steps, whatever lanes there are: by libcrypto. */
 void crypto_job_run_steps(struct crypto_job *job);
 
@@ -92,5 +113,10 @@ void crypto_job_run_steps(struct crypto_job *job);
 size_t crypto_jobs_gather(struct crypto_job **jobs, size_t count);
 /* ... and runs from the front of such like jobs; returns how many were run. */
 size_t crypto_jobs_run_front(struct crypto_job **jobs, size_t count);
+
+struct key_stock;
+/* Between the two: key pairs from the stock for those of the like jobs that the next run can take. */
+void key_stock_supply(
+	struct key_stock *stock, struct crypto_job *const *jobs, size_t count, uint64_t now_ms);
 
 #endif

@@ -25,8 +25,10 @@ static enum crypto_job_result modp_accept_peer(
 	return BN_is_one(s->spare) ? CRYPTO_JOB_OK : CRYPTO_JOB_BAD_PEER_VALUE;
 }
 
-/* Uniform below q, or below 2^exponent_bits; never 0 or 1. */
-static bool pick_private(const struct modp_group *group, struct ke_scratch *s)
+/* Uniform below q, or below 2^exponent_bits, but never with a leading zero byte (one of 256 is drawn
+ * again): how long a number is shows when it is read. */
+static bool pick_private(
+	const struct key_exchange *ke, const struct modp_group *group, struct ke_scratch *s)
 {
 	do {
 		bool ok = group->q ? BN_priv_rand_range_ex(s->private_key, group->q, 0, s->bn)
@@ -34,7 +36,7 @@ static bool pick_private(const struct modp_group *group, struct ke_scratch *s)
 					     BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY, 0, s->bn);
 		if (!ok)
 			return false;
-	} while (BN_is_zero(s->private_key) || BN_is_one(s->private_key));
+	} while (BN_num_bytes(s->private_key) < ke->private_len);
 	return true;
 }
 
@@ -65,7 +67,7 @@ static bool modp_generate(
 {
 	const struct modp_group *group = modp_group_get(ke->index);
 
-	return group && pick_private(group, s) && power_of_generator(group, s) &&
+	return group && pick_private(ke, group, s) && power_of_generator(group, s) &&
 	       BN_bn2binpad(s->result, public_value, ke->public_len) == ke->public_len;
 }
 

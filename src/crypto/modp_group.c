@@ -73,7 +73,7 @@ static const struct modp_constants {
 	{.p = modp2048_256_p, .g = modp2048_256_g, .q = modp2048_256_q, .exponent_bits = 256},
 };
 
-enum { WINDOW_BITS = 4, WINDOW_SIZE = 1 << WINDOW_BITS };
+enum { WINDOW_BITS = 4, WINDOW_SIZE = 1 << WINDOW_BITS, WINDOWS_MAX = 448 / WINDOW_BITS };
 
 static pthread_mutex_t build_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(struct modp_group *) groups[MODP_GROUPS];
@@ -84,6 +84,7 @@ static void modp_group_free(struct modp_group *group)
 		return;
 	BN_free(group->p);
 	BN_free(group->p_minus_1);
+	BN_free(group->generator);
 	BN_free(group->q);
 	BN_free(group->start);
 	BN_MONT_CTX_free(group->mont);
@@ -96,47 +97,72 @@ static uint64_t *power_at(const struct modp_group *group, unsigned window, unsig
 	return group->powers + ((size_t)window * WINDOW_SIZE + digit) * group->words;
 }
 
-/* `base` is the generator in Montgomery form, and is used up. */
-static bool fill_powers(struct modp_group *group, BIGNUM *base, BIGNUM *power, BN_CTX *bn)
+/* Where a run of powers without a leading zero byte begins: nine of ten times at once, but for the
+ * first window, whose powers of 2 are short in Montgomery form. */
+enum { OFFSET_MAX = 4096 };
+
+/* One window: powers base^offset ... base^(offset + 15), the first that are all of full length. 0 when
+ * memory is out. */
+static unsigned fill_window(struct modp_group *group, unsigned window, const BIGNUM *base,
+	BIGNUM *power, BN_CTX *bn)
 {
 	int size = (int)(group->words * sizeof(uint64_t));
+	unsigned run = 0;
 
+	if (!BN_copy(power, base))
+		return 0;
+	for (unsigned n = 1; n < OFFSET_MAX; n++) {
+		uint8_t *entry = (uint8_t *)power_at(group, window, run);
+
+		if (BN_bn2lebinpad(power, entry, size) != size)
+			return 0;
+		run = entry[size - 1] ? run + 1 : 0;
+		if (run == WINDOW_SIZE)
+			return n + 1 - WINDOW_SIZE;
+		if (!BN_mod_mul_montgomery(power, power, base, group->mont, bn))
+			return 0;
+	}
+	return 0;
+}
+
+/* `base` is the generator in Montgomery form, and is used up; `sum` becomes that of offset * 16^i. */
+static bool fill_powers(
+	struct modp_group *group, BIGNUM *base, BIGNUM *power, BIGNUM *sum, BN_CTX *bn)
+{
+	unsigned offsets[WINDOWS_MAX];
+
+	if (group->windows > WINDOWS_MAX)
+		return false;
 	for (unsigned window = 0; window < group->windows; window++) {
-		if (!BN_copy(power, base))
+		offsets[window] = fill_window(group, window, base, power, bn);
+		if (offsets[window] == 0)
 			return false;
-		for (unsigned digit = 0; digit < WINDOW_SIZE; digit++) {
-			uint8_t *entry = (uint8_t *)power_at(group, window, digit);
-
-			if (digit > 0 &&
-				!BN_mod_mul_montgomery(power, power, base, group->mont, bn))
-				return false;
-			if (BN_bn2lebinpad(power, entry, size) != size)
+		for (unsigned i = 0; i < WINDOW_BITS; i++) {
+			if (!BN_mod_mul_montgomery(base, base, base, group->mont, bn))
 				return false;
 		}
-		if (!BN_copy(base, power))
+	}
+	BN_zero(sum);
+	for (unsigned window = group->windows; window-- > 0;) {
+		if (!BN_lshift(sum, sum, WINDOW_BITS) || !BN_add_word(sum, offsets[window]))
 			return false;
 	}
 	return true;
 }
 
-/* start = g^-(16^0 + 16^1 + ... ), in Montgomery form. */
-static bool fill_start(struct modp_group *group, const BIGNUM *generator, BIGNUM *sum, BN_CTX *bn)
+/* start = g^-sum, in Montgomery form. */
+static bool fill_start(struct modp_group *group, const BIGNUM *sum, BN_CTX *bn)
 {
-	BN_zero(sum);
-	for (unsigned window = 0; window < group->windows; window++) {
-		if (!BN_set_bit(sum, (int)(window * WINDOW_BITS)))
-			return false;
-	}
 	group->start = BN_new();
 	return group->start &&
-	       BN_mod_exp_mont(group->start, generator, sum, group->p, bn, group->mont) &&
+	       BN_mod_exp_mont(group->start, group->generator, sum, group->p, bn, group->mont) &&
 	       BN_mod_inverse(group->start, group->start, group->p, bn) &&
 	       BN_to_montgomery(group->start, group->start, group->mont, bn);
 }
 
-static bool fill_table(struct modp_group *group, const BIGNUM *generator, BN_CTX *bn)
+static bool fill_table(struct modp_group *group, BN_CTX *bn)
 {
-	BIGNUM *base, *power;
+	BIGNUM *base, *power, *sum;
 	size_t size;
 	bool ok;
 
@@ -149,23 +175,22 @@ static bool fill_table(struct modp_group *group, const BIGNUM *generator, BN_CTX
 	BN_CTX_start(bn);
 	base = BN_CTX_get(bn);
 	power = BN_CTX_get(bn);
-	ok = power && fill_start(group, generator, power, bn) &&
-	     BN_to_montgomery(base, generator, group->mont, bn) &&
-	     fill_powers(group, base, power, bn);
+	sum = BN_CTX_get(bn);
+	ok = sum && BN_to_montgomery(base, group->generator, group->mont, bn) &&
+	     fill_powers(group, base, power, sum, bn) && fill_start(group, sum, bn);
 	BN_CTX_end(bn);
 	return ok;
 }
 
-static bool read_constants(
-	struct modp_group *group, const struct modp_constants *from, BIGNUM **generator)
+static bool read_constants(struct modp_group *group, const struct modp_constants *from)
 {
 	group->exponent_bits = from->exponent_bits;
 	if (from->prime) {
 		group->p = from->prime(NULL);
-		*generator = BN_new();
-		return group->p && *generator && BN_set_word(*generator, 2);
+		group->generator = BN_new();
+		return group->p && group->generator && BN_set_word(group->generator, 2);
 	}
-	return BN_hex2bn(&group->p, from->p) && BN_hex2bn(generator, from->g) &&
+	return BN_hex2bn(&group->p, from->p) && BN_hex2bn(&group->generator, from->g) &&
 	       BN_hex2bn(&group->q, from->q);
 }
 
@@ -173,16 +198,14 @@ static struct modp_group *modp_group_build(const struct modp_constants *from)
 {
 	struct modp_group *group = calloc(1, sizeof(*group));
 	BN_CTX *bn = BN_CTX_new();
-	BIGNUM *generator = NULL;
 	bool ok = false;
 
-	if (group && bn && read_constants(group, from, &generator)) {
+	if (group && bn && read_constants(group, from)) {
 		group->p_minus_1 = BN_dup(group->p);
 		group->mont = BN_MONT_CTX_new();
 		ok = group->p_minus_1 && BN_sub_word(group->p_minus_1, 1) && group->mont &&
-		     BN_MONT_CTX_set(group->mont, group->p, bn) && fill_table(group, generator, bn);
+		     BN_MONT_CTX_set(group->mont, group->p, bn) && fill_table(group, bn);
 	}
-	BN_free(generator);
 	BN_CTX_free(bn);
 	if (!ok) {
 		modp_group_free(group);

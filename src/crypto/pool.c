@@ -4,6 +4,8 @@
  * the pool. */
 #include "key_exchange.h"
 
+#include "crypto/key_stock.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -28,6 +30,7 @@ enum {
 #define RETRY_MIN_NS  (50 * 1000ull)
 #define RETRY_MAX_NS  (20 * 1000 * 1000ull)
 #define LATE_AFTER_NS (2 * 1000 * 1000 * 1000ull)
+#define NS_PER_MS     (1000 * 1000ull)
 
 /* Lines of their own: submitters write the first, the worker the second. */
 struct crypto_worker {
@@ -41,6 +44,7 @@ struct crypto_worker {
 	_Alignas(64) struct crypto_pool *pool;
 	struct mailbox *inbox;
 	struct mail stop_mail;
+	struct key_stock *stock; /* NULL: nothing is made ahead */
 	pthread_t thread;
 	/* Answers whose mailbox was full, oldest first; late ones too. The worker's own. */
 	struct crypto_job *outbox, **outbox_end;
@@ -111,7 +115,7 @@ static bool is_late(const struct crypto_job *job)
 static void make_late(struct crypto_worker *w, struct crypto_job *job)
 {
 	secret_release(&job->private_key);
-	secret_release(&job->shared);
+	secret_wipe(job->shared.data, job->shared.len);
 	job->result = CRYPTO_JOB_FAILED;
 	job->finished_ns = 0;
 	count(&w->undelivered, 1);
@@ -168,6 +172,8 @@ static size_t run_front(struct crypto_worker *w, struct crypto_job **jobs, size_
 	size_t ran;
 
 	atomic_store_explicit(&w->running, 1, memory_order_relaxed);
+	if (w->stock)
+		key_stock_supply(w->stock, jobs, n, started / NS_PER_MS);
 	ran = crypto_jobs_run_front(jobs, n);
 	*now = now_ns();
 	count(&w->run_ns, *now - started);
@@ -217,16 +223,38 @@ static bool run_waiting(struct crypto_worker *w)
 	return true;
 }
 
-/* Sleeps until there is mail, or until the outbox is to be tried again. */
+/* Until when, if there is no mail: UINT64_MAX for ever. */
+static uint64_t sleep_end(const struct crypto_worker *w, uint64_t now)
+{
+	uint64_t end = w->outbox ? w->retry_at_ns : UINT64_MAX, due_ms;
+
+	if (!w->stock)
+		return end;
+	due_ms = key_stock_due(w->stock, now / NS_PER_MS);
+	return due_ms < end / NS_PER_MS ? due_ms * NS_PER_MS : end;
+}
+
+/* Sleeps until there is mail, the outbox is to be tried again, or the stock looked after. */
 static void wait_for_mail(const struct crypto_worker *w)
 {
 	struct pollfd fd = {.fd = mailbox_fd(w->inbox), .events = POLLIN};
-	struct timespec pause = {0};
-	uint64_t now = now_ns();
+	uint64_t now = now_ns(), end = sleep_end(w, now), pause_ns = end > now ? end - now : 0;
+	struct timespec pause = {
+		.tv_sec = (time_t)(pause_ns / 1000000000u), .tv_nsec = (long)(pause_ns % 1000000000u)};
 
-	if (w->outbox && now < w->retry_at_ns)
-		pause.tv_nsec = (long)(w->retry_at_ns - now); /* at most RETRY_MAX_NS */
-	ppoll(&fd, 1, w->outbox ? &pause : NULL, NULL);
+	ppoll(&fd, 1, end != UINT64_MAX ? &pause : NULL, NULL);
+}
+
+/* Nothing waits: one step of what can be done ahead, or of what is over. False when there was
+ * nothing to do. */
+static bool work_ahead(struct crypto_worker *w)
+{
+	uint64_t now_ms = now_ns() / NS_PER_MS;
+
+	if (!w->stock || key_stock_due(w->stock, now_ms) > now_ms)
+		return false;
+	key_stock_work(w->stock, now_ms);
+	return true;
 }
 
 static void *work(void *arg)
@@ -238,7 +266,7 @@ static void *work(void *arg)
 
 		if (w->outbox)
 			retry_outbox(w, now_ns());
-		if (ran)
+		if (ran || work_ahead(w))
 			continue;
 		if (mailbox_sleep(w->inbox))
 			wait_for_mail(w);
@@ -295,6 +323,11 @@ static bool start_worker(struct crypto_pool *pool, unsigned i,
 		snprintf(error, error_size, "crypto worker %u: no memory for its mailbox", i);
 		return false;
 	}
+	if (config->keys_ahead && !(w->stock = key_stock_new(config->keys_ahead))) {
+		snprintf(error, error_size, "crypto worker %u: no memory for its keys", i);
+		mailbox_free(w->inbox);
+		return false;
+	}
 	err = cpu && *cpu > CPU_NUMBER_MAX ? EINVAL : start_thread(w, cpu);
 	if (err != 0) {
 		char where[32] = "";
@@ -303,6 +336,7 @@ static bool start_worker(struct crypto_pool *pool, unsigned i,
 			snprintf(where, sizeof(where), " on CPU %u", *cpu);
 		snprintf(error, error_size, "crypto worker %u: no thread%s: %s", i, where,
 			strerror(err));
+		key_stock_free(w->stock);
 		mailbox_free(w->inbox);
 		return false;
 	}
@@ -319,6 +353,7 @@ static void stop_worker(struct crypto_worker *w)
 	/* refused only when the inbox is full: then it is awake, or will be by what is in there */
 	mailbox_post(w->inbox, &w->stop_mail);
 	pthread_join(w->thread, NULL);
+	key_stock_free(w->stock);
 	while (mailbox_take(w->inbox, &mail, 1) > 0) {
 		if (mail != &w->stop_mail)
 			drop(w, (struct crypto_job *)mail);
@@ -356,6 +391,11 @@ struct crypto_pool *crypto_pool_start(
 		snprintf(error, error_size,
 			"a crypto worker's queue of %zu jobs is not between 1 and %d",
 			config->queue_capacity, QUEUE_CAPACITY_MAX);
+		return NULL;
+	}
+	if (config->keys_ahead > KEY_STOCK_SIZE_MAX) {
+		snprintf(error, error_size, "%u keys made ahead a group are more than %d",
+			config->keys_ahead, KEY_STOCK_SIZE_MAX);
 		return NULL;
 	}
 	size = sizeof(*pool) + slots * sizeof(struct crypto_worker);
@@ -477,4 +517,10 @@ struct crypto_pool_stats crypto_pool_stats(const struct crypto_pool *pool)
 		stats.undelivered += value(&w->undelivered);
 	}
 	return stats;
+}
+
+void crypto_pool_add_key_stats(const struct crypto_pool *pool, struct key_stock_stats *stats)
+{
+	for (unsigned i = 0; i < pool->workers; i++)
+		key_stock_add_stats(pool->worker[i].stock, stats);
 }

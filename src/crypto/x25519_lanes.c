@@ -28,7 +28,7 @@ static bool make_scalars(struct lane_work *work, struct crypto_job *const *jobs,
 	size_t wanted = 0;
 
 	for (size_t i = 0; i < count; i++)
-		wanted += job_has_public(jobs[i]);
+		wanted += job_makes_key(jobs[i]);
 	if (wanted > 0 && RAND_priv_bytes(work->fresh[0], (int)(wanted * X25519_LEN)) != 1)
 		return false;
 	for (size_t i = 0; i < wanted; i++)
@@ -43,7 +43,7 @@ static void fill_lanes(struct lane_work *work, struct crypto_job *const *jobs, s
 
 	for (size_t i = 0; i < count; i++) {
 		const uint8_t *scalar =
-			job_has_public(jobs[i]) ? work->fresh[fresh++] : jobs[i]->private_key.data;
+			job_makes_key(jobs[i]) ? work->fresh[fresh++] : job_private_key(jobs[i]);
 
 		if (job_has_peer(jobs[i]))
 			*next++ = (struct x25519_lane){
@@ -51,7 +51,7 @@ static void fill_lanes(struct lane_work *work, struct crypto_job *const *jobs, s
 	}
 	work->derives = (size_t)(next - work->lane);
 	for (size_t i = 0; i < count; i++) {
-		if (job_has_public(jobs[i]))
+		if (job_makes_key(jobs[i]))
 			*next++ = (struct x25519_lane){
 				work->fresh[work->generates++], base_point, jobs[i]->public_value};
 	}
@@ -77,11 +77,11 @@ static void give_keys(const struct lane_work *work, struct crypto_job *const *jo
 		struct crypto_job *job = jobs[i];
 
 		job->result = result_of(job);
-		if (job->kind == CRYPTO_KE_GENERATE) {
+		if (job->kind == CRYPTO_KE_GENERATE && job_makes_key(job)) {
 			memcpy(job->private_key.data, work->fresh[fresh], X25519_LEN);
 			memcpy(job->private_key.data + X25519_LEN, job->public_value, X25519_LEN);
 		}
-		fresh += job_has_public(job);
+		fresh += job_makes_key(job);
 	}
 }
 
@@ -104,7 +104,13 @@ static void run_lanes(const struct lane_work *work)
  * alone (a new key pair 11 and 27 us). */
 static bool worth_it(struct crypto_job *const *jobs, size_t count)
 {
-	return count > 1 || job_has_public(jobs[0]);
+	size_t derives = 0, generates = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		derives += job_has_peer(jobs[i]);
+		generates += job_makes_key(jobs[i]);
+	}
+	return derives > 1 || generates > 0;
 }
 
 size_t x25519_run_lanes(const struct key_exchange *ke, struct crypto_job *const *jobs, size_t count)

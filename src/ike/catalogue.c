@@ -156,6 +156,12 @@ static struct entry *entry_prepare(struct catalogue *catalogue, struct connectio
 	return entry;
 }
 
+static size_t entry_bytes(const struct entry *entry)
+{
+	return sizeof(*entry) + count_aliases(entry->connection) * sizeof(entry->aliases[0]) +
+	       connection_bytes(entry->connection);
+}
+
 static void entry_reclaim(struct rcu_head *head)
 {
 	struct entry *entry = container_of(head, struct entry, rcu);
@@ -216,6 +222,7 @@ int catalogue_add(struct catalogue *catalogue, struct connection *c)
 	index_publish(catalogue, entry, NULL);
 	rcu_table_add(catalogue->names, &entry->by_name, name_hash(c->name));
 	catalogue->count++;
+	catalogue->bytes += entry_bytes(entry);
 	return 0;
 }
 
@@ -242,6 +249,7 @@ int catalogue_replace(struct catalogue *catalogue, struct connection *c)
 	rcu_table_replace(catalogue->names, &old->by_name, &entry->by_name);
 	__atomic_add_fetch(&catalogue->moves, 1, __ATOMIC_SEQ_CST);
 	index_withdraw(catalogue, old, entry);
+	catalogue->bytes += entry_bytes(entry) - entry_bytes(old);
 	rcu_reclaim_later(&old->rcu, entry_reclaim);
 	return 0;
 }
@@ -254,6 +262,7 @@ static void withdraw(struct catalogue *catalogue, struct entry *entry)
 	alias_abandon(catalogue, entry);
 	serial_tree_remove(&catalogue->serials, &entry->by_serial);
 	catalogue->count--;
+	catalogue->bytes -= entry_bytes(entry);
 	rcu_reclaim_later(&entry->rcu, entry_reclaim);
 }
 
@@ -282,6 +291,11 @@ void catalogue_free(struct catalogue *catalogue)
 size_t catalogue_count(const struct catalogue *catalogue)
 {
 	return catalogue->count;
+}
+
+size_t catalogue_bytes(const struct catalogue *catalogue)
+{
+	return catalogue->bytes;
 }
 
 struct connection *catalogue_after(const struct catalogue *catalogue, uint64_t after)

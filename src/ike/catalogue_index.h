@@ -70,6 +70,7 @@ struct catalogue {
 	struct serial_node *serials;
 	uint64_t last_serial;
 	size_t count;
+	size_t bytes; /* of the entries and their connections */
 };
 
 struct index_key {

@@ -37,20 +37,31 @@ struct child_sa *child_sa_new(struct ike_sa *sa)
 	return child;
 }
 
+static void drop_selectors(struct child_sa *child)
+{
+	if (child->ts && child->ts != child->own_ts) {
+		child->ike_sa->engine->selector_bytes -=
+			(child->local_ts_count + child->remote_ts_count) * sizeof(*child->ts);
+		free(child->ts);
+	}
+	child->ts = NULL;
+}
+
 bool child_sa_set_selectors(struct child_sa *child, const struct traffic_selector *local,
 	unsigned local_count, const struct traffic_selector *remote, unsigned remote_count)
 {
 	struct ike_engine *engine = child->ike_sa->engine;
 	size_t size = (local_count + remote_count) * sizeof(*child->ts);
-	struct traffic_selector *ts = calloc(1, size);
+	struct traffic_selector *ts = child->own_ts;
 
+	if (local_count + remote_count > 2)
+		ts = malloc(size);
 	if (!ts)
 		return false;
+	drop_selectors(child);
 	memcpy(ts, local, local_count * sizeof(*ts));
 	memcpy(ts + local_count, remote, remote_count * sizeof(*ts));
-	engine->selector_bytes -= (child->local_ts_count + child->remote_ts_count) * sizeof(*ts);
-	engine->selector_bytes += size;
-	free(child->ts);
+	engine->selector_bytes += ts == child->own_ts ? 0 : size;
 	child->ts = ts;
 	child->local_ts_count = local_count;
 	child->remote_ts_count = remote_count;
@@ -245,9 +256,7 @@ void child_sa_free(struct child_sa *child, enum finish_reason reason)
 	*link = child->next;
 	engine_count(engine, COUNT_CHILD_FINISHED + reason);
 	engine_count(engine, COUNT_CHILD_FINISHED_ALL);
-	engine->selector_bytes -=
-		(child->local_ts_count + child->remote_ts_count) * sizeof(*child->ts);
-	free(child->ts);
+	drop_selectors(child);
 	table_remove(engine->children, &child->by_serial);
 	slab_free(engine->child_pool, child);
 }

@@ -61,3 +61,27 @@ void connection_unref(const struct connection *c)
 	if (c != NULL && __atomic_sub_fetch(&shared(c)->references, 1, __ATOMIC_ACQ_REL) == 0)
 		connection_free(shared(c));
 }
+
+static size_t text_bytes(const char *text)
+{
+	return text != NULL ? strlen(text) + 1 : 0;
+}
+
+static size_t end_bytes(const struct connection_end *end)
+{
+	return (end->id != NULL ? sizeof(*end->id) + end->id->len : 0) +
+	       end->selector_count * sizeof(*end->selectors);
+}
+
+size_t connection_bytes(const struct connection *c)
+{
+	size_t bytes = sizeof(*c) + text_bytes(c->name) + text_bytes(c->ike_text) +
+		       text_bytes(c->esp_text) + end_bytes(&c->local) + end_bytes(&c->remote);
+
+	for (char **alias = c->aliases; alias != NULL; alias++) {
+		bytes += sizeof(*alias) + text_bytes(*alias);
+		if (*alias == NULL)
+			break;
+	}
+	return bytes;
+}

@@ -27,7 +27,8 @@ struct ike_engine {
 	struct route *first_route;
 	uint64_t last_route;
 	uint64_t half_open, lingering;
-	uint64_t response_bytes, key_bytes, selector_bytes, message_bytes, reassembly_bytes;
+	uint64_t response_bytes, key_bytes, selector_bytes, message_bytes, reassembly_bytes,
+		identity_bytes, request_bytes;
 	bool listening, shutting_down;
 	uint8_t cookie_secret[32];
 	struct rate_limit log_limit, stray_limit;

@@ -45,6 +45,7 @@ bool exchange_start(struct ike_sa *sa, enum exchange_purpose purpose, enum excha
 	x->retransmit_at = now + x->delay_ms;
 	memcpy(x->message, message.data, message.len);
 	sa->exchange = x;
+	sa->engine->request_bytes += sizeof(*x) + x->len;
 	engine_send(sa->engine, &sa->path, message);
 	ike_sa_schedule(sa);
 	return true;
@@ -52,6 +53,8 @@ bool exchange_start(struct ike_sa *sa, enum exchange_purpose purpose, enum excha
 
 void exchange_end(struct ike_sa *sa)
 {
+	if (sa->exchange)
+		sa->engine->request_bytes -= sizeof(*sa->exchange) + sa->exchange->len;
 	free(sa->exchange);
 	sa->exchange = NULL;
 }
@@ -158,22 +161,48 @@ bool sealed_end(struct ike_sa *sa, struct message_writer *m)
 
 /* ---- responses ----------------------------------------------------------- */
 
-void response_send(struct ike_sa *sa, struct bytes message)
+void response_drop(struct ike_sa *sa)
+{
+	/* The response of IKE_SA_INIT is the negotiation's. */
+	if (sa->response && !(sa->negotiation && sa->response == sa->negotiation->message_r)) {
+		sa->engine->response_bytes -= sa->response_len;
+		free(sa->response);
+	}
+	sa->response = NULL;
+	sa->response_len = 0;
+}
+
+/* To where the request came from, whatever path the SA keeps to (RFC 7296, section 2.11). */
+static void answer(struct ike_sa *sa, struct bytes message)
 {
 	struct ike_engine *engine = sa->engine;
+
+	sa->expected_request_id++;
+	engine_send(engine, engine->answer_to ? engine->answer_to : &sa->path, message);
+}
+
+void response_send(struct ike_sa *sa, struct bytes message)
+{
 	uint8_t *kept = malloc(message.len);
 
-	engine->response_bytes -= sa->response_len;
-	free(sa->response);
-	sa->response = kept;
-	sa->response_len = kept ? message.len : 0;
-	if (kept)
+	response_drop(sa);
+	if (kept) {
 		memcpy(kept, message.data, message.len);
-	engine->response_bytes += sa->response_len;
-	sa->expected_request_id++;
-	/* To where the request came from, whatever path the SA keeps to (RFC 7296, section 2.11).
-	 */
-	engine_send(engine, engine->answer_to ? engine->answer_to : &sa->path, message);
+		sa->response = kept;
+		sa->response_len = message.len;
+		sa->engine->response_bytes += message.len;
+	}
+	answer(sa, message);
+}
+
+void response_send_kept(struct ike_sa *sa)
+{
+	struct negotiation *n = sa->negotiation;
+
+	response_drop(sa);
+	sa->response = n->message_r;
+	sa->response_len = (uint32_t)n->message_r_len;
+	answer(sa, bytes_of(sa->response, sa->response_len));
 }
 
 void add_notify(

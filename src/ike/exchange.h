@@ -30,6 +30,10 @@ bool sealed_end(struct ike_sa *sa, struct message_writer *m);
 /* Sends a response and keeps it for retransmitted requests; the peer's next message ID is expected
  * from here on. */
 void response_send(struct ike_sa *sa, struct bytes message);
+/* The same for IKE_SA_INIT, whose response the negotiation keeps as its message_r. */
+void response_send_kept(struct ike_sa *sa);
+/* Forgets the last response. */
+void response_drop(struct ike_sa *sa);
 /* A protected response that holds one notify. */
 void response_notify(struct ike_sa *sa, enum exchange_type type, uint32_t message_id,
 	uint16_t notify, struct bytes data);

@@ -244,6 +244,7 @@ static bool verify_responder(struct ike_sa *sa, const struct incoming *in)
 	}
 	identity_unref(sa->remote_id);
 	sa->remote_id = id;
+	ike_sa_count_identities(sa);
 	if (!auth || !auth_payload_decode(auth->body, &wire_method, &value) ||
 		wire_method != auth_wire_method(method)) {
 		reject_responder(sa, "it does not use the configured authentication method");

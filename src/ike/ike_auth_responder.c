@@ -309,6 +309,7 @@ static void authenticate(struct ike_sa *sa, struct incoming *in, struct auth_par
 	sa->remote_id = identity_ref(parts->id_i);
 	sa->local_id = identity_ref(
 		c->local.id->kind == ID_ANY && parts->id_r ? parts->id_r : c->local.id);
+	ike_sa_count_identities(sa);
 	if (!auth_verify(sa, true, c->remote.auth, parts->id_i, parts->auth)) {
 		snprintf(why, sizeof(why), "AUTH payload of peer '%s' is wrong",
 			identity_text(parts->id_i, text));

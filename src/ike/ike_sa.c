@@ -216,6 +216,15 @@ bool ike_sa_established(struct ike_sa *sa)
 	return true;
 }
 
+void ike_sa_drop_message(
+	struct ike_sa *sa, uint8_t *message, size_t len, const uint8_t room[MESSAGE_ROOM])
+{
+	if (!message || message == room)
+		return;
+	sa->engine->message_bytes -= len;
+	free(message);
+}
+
 void ike_sa_end_negotiation(struct ike_sa *sa)
 {
 	struct negotiation *n = sa->negotiation;
@@ -229,11 +238,28 @@ void ike_sa_end_negotiation(struct ike_sa *sa)
 	if (n->in_requests)
 		table_remove(sa->engine->requests, &n->by_request);
 	secret_release(&n->private_key);
-	sa->engine->message_bytes -= n->message_i_len + n->message_r_len;
-	free(n->message_i);
-	free(n->message_r);
+	if (sa->response && sa->response == n->message_r)
+		response_drop(sa);
+	ike_sa_drop_message(sa, n->message_i, n->message_i_len, n->room_i);
+	ike_sa_drop_message(sa, n->message_r, n->message_r_len, n->room_r);
 	slab_free(sa->engine->negotiations, n);
 	sa->negotiation = NULL;
+}
+
+static size_t own_identity_bytes(const struct identity *id, const struct identity *shared)
+{
+	return id && id != shared ? sizeof(*id) + id->len : 0;
+}
+
+void ike_sa_count_identities(struct ike_sa *sa)
+{
+	const struct connection *c = sa->connection;
+	size_t bytes = own_identity_bytes(sa->local_id, c ? c->local.id : NULL) +
+		       own_identity_bytes(sa->remote_id, c ? c->remote.id : NULL);
+
+	_Static_assert(2 * (sizeof(struct identity) + IDENTITY_LEN_MAX) <= UINT16_MAX, "fits");
+	sa->engine->identity_bytes += bytes - sa->identity_bytes;
+	sa->identity_bytes = (uint16_t)bytes;
 }
 
 void ike_sa_release_watcher(struct ike_sa *sa)
@@ -335,9 +361,9 @@ void ike_sa_free(struct ike_sa *sa, enum finish_reason reason)
 	if (sa->established_ms)
 		engine_count(engine, COUNT_IKE_COMPLETED);
 	engine->lingering -= sa->linger_until != 0;
-	engine->response_bytes -= sa->response_len;
+	response_drop(sa);
 	engine->key_bytes -= sa->keys_len;
-	free(sa->response);
+	engine->identity_bytes -= sa->identity_bytes;
 	if (sa->keys)
 		secret_wipe(sa->keys, sa->keys_len);
 	free(sa->keys);

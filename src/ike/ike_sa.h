@@ -50,7 +50,8 @@ struct child_sa {
 	int ipsec_error;       /* the first error among the answers */
 	struct chosen_proposal chosen;
 	uint8_t local_ts_count, remote_ts_count;
-	struct traffic_selector *ts; /* local ones, then remote ones; exactly as many */
+	struct traffic_selector *ts; /* local ones, then remote ones; exactly as many ... */
+	struct traffic_selector own_ts[2]; /* ... here, where one of each will do */
 };
 
 enum exchange_purpose { FOR_INIT, FOR_AUTH, FOR_DELETE_IKE, FOR_DELETE_CHILD, FOR_LIVENESS };
@@ -70,6 +71,8 @@ struct exchange {
 #define NONCE_OURS 32
 #define NONCE_MAX  256
 #define COOKIE_MAX 64
+/* IKE_SA_INIT with an elliptic curve and the usual notifies. */
+#define MESSAGE_ROOM 512
 /* Cookie and INVALID_KE_PAYLOAD rounds that an initiator follows: a forger must not keep it busy
  * for ever. */
 #define INIT_ROUNDS_MAX 6
@@ -85,9 +88,11 @@ struct negotiation {
 	uint16_t ni_len, nr_len, cookie_len;
 	uint8_t ni[NONCE_MAX], nr[NONCE_MAX];
 	uint8_t cookie[COOKIE_MAX];
-	/* The IKE_SA_INIT messages as sent, for AUTH (RFC 7296, section 2.15). */
+	/* The IKE_SA_INIT messages as sent, for AUTH (RFC 7296, section 2.15): in their rooms, or
+	 * allocated when they are longer. A responder's is its SA's `response`, too. */
 	uint8_t *message_i, *message_r;
 	size_t message_i_len, message_r_len;
+	uint8_t room_i[MESSAGE_ROOM], room_r[MESSAGE_ROOM];
 	uint8_t sk_pi[PRF_OUTPUT_MAX], sk_pr[PRF_OUTPUT_MAX];
 	unsigned init_rounds;
 	uint16_t tried_groups[8];
@@ -135,11 +140,12 @@ struct ike_sa {
 	struct chosen_proposal chosen;
 	uint8_t *keys; /* SK_d | SK_ai | SK_ar | SK_ei | SK_er, see keymat.c */
 	uint16_t keys_len;
+	uint16_t identity_bytes; /* as counted by ike_sa_count_identities */
 	uint64_t iv_counter;
 	uint32_t next_request_id;     /* of our next request */
 	uint32_t expected_request_id; /* of the peer's next request */
 	uint64_t last_request_digest; /* of the request that `response` answers */
-	uint8_t *response;            /* the last one, for retransmitted requests */
+	uint8_t *response; /* the last one, for retransmitted requests; see response_drop */
 	uint32_t response_len;
 	struct exchange *exchange;     /* NULL: the window is free */
 	struct reassembly *reassembly; /* messages of which fragments are missing, see fragment.c */
@@ -178,7 +184,12 @@ void ike_sa_set_state(struct ike_sa *sa, enum ike_state state);
 void ike_sa_set_connection(struct ike_sa *sa, struct connection *c);
 /* Frees all that only the negotiation needed. */
 void ike_sa_end_negotiation(struct ike_sa *sa);
+/* Frees an IKE_SA_INIT message that does not lie in its room. */
+void ike_sa_drop_message(
+	struct ike_sa *sa, uint8_t *message, size_t len, const uint8_t room[MESSAGE_ROOM]);
 void ike_sa_release_watcher(struct ike_sa *sa);
+/* After a change of identities: counts those that are not the connection's. */
+void ike_sa_count_identities(struct ike_sa *sa);
 /* Arms the one timer for the earliest deadline; to be called after any change of one. */
 void ike_sa_schedule(struct ike_sa *sa);
 /* Established: into the identity table, lifetimes begin. False: no memory. */

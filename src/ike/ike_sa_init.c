@@ -48,18 +48,35 @@ static void submit_or_wait(struct ike_sa *sa, struct crypto_job *job)
 	}
 }
 
-bool init_keep_message(struct ike_sa *sa, uint8_t **kept, size_t *kept_len, struct bytes message)
+static bool keep(struct ike_sa *sa, uint8_t **kept, size_t *kept_len, uint8_t room[MESSAGE_ROOM],
+	struct bytes message)
 {
-	uint8_t *copy = malloc(message.len);
+	uint8_t *copy = room;
 
+	if (message.len > MESSAGE_ROOM)
+		copy = malloc(message.len);
 	if (!copy)
 		return false;
+	ike_sa_drop_message(sa, *kept, *kept_len, room);
 	memcpy(copy, message.data, message.len);
-	free(*kept);
-	sa->engine->message_bytes += message.len - *kept_len;
+	sa->engine->message_bytes += copy == room ? 0 : message.len;
 	*kept = copy;
 	*kept_len = message.len;
 	return true;
+}
+
+bool init_keep_message_i(struct ike_sa *sa, struct bytes message)
+{
+	struct negotiation *n = sa->negotiation;
+
+	return keep(sa, &n->message_i, &n->message_i_len, n->room_i, message);
+}
+
+bool init_keep_message_r(struct ike_sa *sa, struct bytes message)
+{
+	struct negotiation *n = sa->negotiation;
+
+	return keep(sa, &n->message_r, &n->message_r_len, n->room_r, message);
 }
 
 const char *ike_endpoint_text(const struct ip_endpoint *e, char out[IP_RANGE_TEXT_MAX])
@@ -123,13 +140,12 @@ static bool build_request(struct ike_sa *sa, struct bytes public_value, struct m
 
 static void send_request(struct ike_sa *sa, struct bytes public_value)
 {
-	struct negotiation *n = sa->negotiation;
 	struct message_writer m;
 	char peer[IP_RANGE_TEXT_MAX];
 
 	sa->next_request_id = 0; /* also when it is sent again with a cookie or another group */
 	if (!build_request(sa, public_value, &m) ||
-		!init_keep_message(sa, &n->message_i, &n->message_i_len, writer_bytes(&m.w)) ||
+		!init_keep_message_i(sa, writer_bytes(&m.w)) ||
 		!exchange_start(sa, FOR_INIT, EXCHANGE_IKE_SA_INIT, writer_bytes(&m.w))) {
 		fail_ike_sa(sa, FINISHED_OTHER, RC_INTERNAL, "IKE_SA_INIT request cannot be built");
 		return;
@@ -351,8 +367,7 @@ void init_response(struct ike_sa *sa, struct incoming *in)
 		return;
 	}
 	job = crypto_job_new(CRYPTO_KE_DERIVE, n->group, value);
-	if (!job || !init_keep_message(
-			    sa, &n->message_r, &n->message_r_len, bytes_of(in->message, in->len))) {
+	if (!job || !init_keep_message_r(sa, bytes_of(in->message, in->len))) {
 		crypto_job_free(job);
 		ignore_response(sa, "out of memory");
 		return;

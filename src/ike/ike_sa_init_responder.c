@@ -234,8 +234,7 @@ static bool begin_negotiation(
 	engine->host->random(engine->host, n->nr, n->nr_len);
 	n->give_up_at = n->started_ms + HALF_OPEN_MS;
 	n->in_requests = table_insert(engine->requests, &n->by_request, hash);
-	if (!n->in_requests || !init_keep_message(sa, &n->message_i, &n->message_i_len,
-				       bytes_of(in->message, in->len)))
+	if (!n->in_requests || !init_keep_message_i(sa, bytes_of(in->message, in->len)))
 		return false;
 	sa->fragmentation = sa->connection->fragmentation &&
 			    has_notify(&in->payloads, N_IKEV2_FRAGMENTATION_SUPPORTED);
@@ -327,7 +326,6 @@ static void refuse_public_value(struct ike_sa *sa)
 
 void init_responder_job_done(struct ike_sa *sa, struct crypto_job *job)
 {
-	struct negotiation *n = sa->negotiation;
 	struct message_writer m;
 	char text[CHOSEN_TEXT_MAX];
 
@@ -337,7 +335,7 @@ void init_responder_job_done(struct ike_sa *sa, struct crypto_job *job)
 	}
 	if (job->result != CRYPTO_JOB_OK || !keymat_ike(sa, secret_bytes(&job->shared)) ||
 		!build_response(sa, bytes_of(job->public_value, job->public_len), &m) ||
-		!init_keep_message(sa, &n->message_r, &n->message_r_len, writer_bytes(&m.w))) {
+		!init_keep_message_r(sa, writer_bytes(&m.w))) {
 		fail_ike_sa(
 			sa, FINISHED_CRYPTO_FAILED, RC_CRYPTO_FAILED, "deriving the keys failed");
 		return;
@@ -345,7 +343,7 @@ void init_responder_job_done(struct ike_sa *sa, struct crypto_job *job)
 	if (sa->behind_nat || sa->peer_behind_nat || sa->connection->encapsulation == CHOICE_YES)
 		sa->encapsulate = sa->connection->encapsulation != CHOICE_NO;
 	ike_sa_set_state(sa, STATE_IKE_SA_INIT_R);
-	response_send(sa, writer_bytes(&m.w));
+	response_send_kept(sa);
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "sent IKE_SA_INIT response {%s}",
 		chosen_ike_text(&sa->chosen, text));
 }

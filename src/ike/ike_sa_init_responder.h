@@ -9,8 +9,10 @@ void init_responder_job_done(struct ike_sa *sa, struct crypto_job *job);
 
 /* Gives the SA's job to the host. False: overloaded; the job waits in the negotiation. */
 bool init_submit(struct ike_sa *sa, struct crypto_job *job);
-/* Replaces *kept by a copy. False: no memory, *kept as before. */
-bool init_keep_message(struct ike_sa *sa, uint8_t **kept, size_t *kept_len, struct bytes message);
+/* Keeps a copy of the initiator's, of the responder's IKE_SA_INIT message in the place of what was kept.
+ * False: no memory, and all is as before. */
+bool init_keep_message_i(struct ike_sa *sa, struct bytes message);
+bool init_keep_message_r(struct ike_sa *sa, struct bytes message);
 /* "192.0.2.1:UDP/500" */
 const char *ike_endpoint_text(const struct ip_endpoint *e, char out[IP_RANGE_TEXT_MAX]);
 

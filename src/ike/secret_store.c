@@ -44,7 +44,7 @@ struct psk_entry {
 struct secret_store {
 	struct table *keys;
 	struct psk_entry *entries;
-	size_t count;
+	size_t count, bytes;
 };
 
 struct secret_store *secret_store_new(void)
@@ -87,6 +87,20 @@ void secret_store_free(struct secret_store *store)
 size_t secret_store_count(const struct secret_store *store)
 {
 	return store->count;
+}
+
+size_t secret_store_bytes(const struct secret_store *store)
+{
+	return sizeof(*store) + store->bytes + table_bytes(store->keys);
+}
+
+static size_t entry_bytes(const struct psk_entry *entry)
+{
+	size_t bytes = sizeof(*entry) + entry->psk.len + entry->key_count * sizeof(*entry->keys);
+
+	for (size_t i = 0; i < entry->id_count; i++)
+		bytes += sizeof(entry->ids[0]) + sizeof(*entry->ids[i]) + entry->ids[i]->len;
+	return bytes;
 }
 
 /* ---- ways --------------------------------------------------------------------- */
@@ -253,5 +267,6 @@ int secret_store_add_psk(struct secret_store *store, const struct identity *cons
 	entry->next = store->entries;
 	store->entries = entry;
 	store->count++;
+	store->bytes += entry_bytes(entry);
 	return 0;
 }

@@ -32,6 +32,13 @@ void secret_vault_replace(struct secret_vault *vault, struct secret_store *store
 	secret_store_free(old);
 }
 
+size_t secret_vault_bytes(const struct secret_vault *vault)
+{
+	const struct secret_store *store = __atomic_load_n(&vault->store, __ATOMIC_ACQUIRE);
+
+	return store != NULL ? secret_store_bytes(store) : 0;
+}
+
 bool secret_vault_find_psk(const struct secret_vault *vault, const struct identity *local,
 	const struct identity *remote, struct bytes *psk)
 {

@@ -121,18 +121,59 @@ bool ike_engine_child_at(
 	return child;
 }
 
+static uint64_t taken(const struct slab_pool *pool)
+{
+	struct slab_stats stats = slab_pool_stats(pool);
+
+	return stats.in_use * stats.object_size;
+}
+
+static uint64_t slack(const struct slab_pool *pool)
+{
+	return slab_pool_stats(pool).bytes - taken(pool);
+}
+
 struct ike_memory ike_engine_memory(const struct ike_engine *e)
 {
 	return (struct ike_memory){
-		.ike_sas = slab_pool_stats(e->sas).bytes,
-		.child_sas = slab_pool_stats(e->child_pool).bytes + e->selector_bytes,
-		.negotiations = slab_pool_stats(e->negotiations).bytes + e->message_bytes +
-				e->reassembly_bytes,
-		.responses = e->response_bytes,
+		.ike_sas = taken(e->sas),
+		.child_sas = taken(e->child_pool),
+		.selectors = e->selector_bytes,
 		.keys = e->key_bytes,
+		.responses = e->response_bytes,
+		.identities = e->identity_bytes,
+		.requests = e->request_bytes,
+		.negotiations = taken(e->negotiations) + e->message_bytes,
+		.fragments = e->reassembly_bytes,
 		.tables = table_bytes(e->by_spi) + table_bytes(e->by_serial) +
 			  table_bytes(e->by_identity) + table_bytes(e->by_connection) +
 			  table_bytes(e->requests) + table_bytes(e->children) +
 			  table_bytes(e->routes) + table_bytes(e->wanted),
+		.slack = slack(e->sas) + slack(e->child_pool) + slack(e->negotiations),
 	};
+}
+
+bool ike_memory_at(const struct ike_memory *memory, size_t i, const char **name, uint64_t *value)
+{
+	static const char *const names[] = {"ike_sas", "child_sas", "selectors", "keys",
+		"responses", "identities", "requests", "negotiations", "fragments",
+		"tables", "slack"};
+
+	_Static_assert(sizeof(names) / sizeof(names[0]) == sizeof(*memory) / sizeof(uint64_t),
+		"a name for each kind");
+	if (i >= sizeof(names) / sizeof(names[0]))
+		return false;
+	*name = names[i];
+	*value = (&memory->ike_sas)[i];
+	return true;
+}
+
+uint64_t ike_memory_total(const struct ike_memory *memory)
+{
+	uint64_t total = 0, value;
+	const char *name;
+
+	for (size_t i = 0; ike_memory_at(memory, i, &name, &value); i++)
+		total += value;
+	return total;
 }

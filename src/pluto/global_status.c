@@ -5,6 +5,7 @@
 #include "global_keys.h"
 #include "pluto.h"
 
+#include "base/timer.h"
 #include "dataplane/dataplane.h"
 
 #include <inttypes.h>
@@ -166,25 +167,53 @@ static void say_crypto(struct report *r)
 	say(r, "plutonium.crypto.run_us", s.run_ns / 1000);
 }
 
+/* The groups for which keys have been made ahead. */
+static void say_keys(struct report *r)
+{
+	struct key_stock_stats stats[KEY_STOCK_GROUPS_MAX];
+	const struct algorithm *group;
+
+	shard_set_key_stats(r->pluto->shards, stats);
+	for (size_t i = 0; (group = key_stock_group(i)); i++) {
+		const struct key_stock_stats *s = &stats[i];
+
+		if (s->made == 0)
+			continue;
+		report_text_line(
+			r, "plutonium.keys_ahead.%s.held=%" PRIu64, group->name, s->held);
+		report_text_line(
+			r, "plutonium.keys_ahead.%s.made=%" PRIu64, group->name, s->made);
+		report_text_line(
+			r, "plutonium.keys_ahead.%s.used=%" PRIu64, group->name, s->used);
+		report_text_line(r, "plutonium.keys_ahead.%s.expired=%" PRIu64, group->name,
+			s->expired);
+	}
+}
+
+/* Each byte in one line, but for those of the timers, which are inline in the IKE SAs. */
 static void say_memory(struct report *r)
 {
+	const struct pluto *p = r->pluto;
 	struct ike_memory sum = {0};
 	struct shard_stats s;
+	uint64_t sas = 0, value, engines;
+	const char *name;
 
-	for (unsigned i = 0; shard_set_stats(r->pluto->shards, i, &s); i++) {
-		sum.ike_sas += s.memory.ike_sas;
-		sum.child_sas += s.memory.child_sas;
-		sum.negotiations += s.memory.negotiations;
-		sum.responses += s.memory.responses;
-		sum.keys += s.memory.keys;
-		sum.tables += s.memory.tables;
+	for (unsigned i = 0; shard_set_stats(p->shards, i, &s); i++) {
+		ike_memory_add(&sum, &s.memory);
+		sas += s.ike_sas;
 	}
-	say(r, "plutonium.memory.ike_sas", sum.ike_sas);
-	say(r, "plutonium.memory.child_sas", sum.child_sas);
-	say(r, "plutonium.memory.negotiations", sum.negotiations);
-	say(r, "plutonium.memory.responses", sum.responses);
-	say(r, "plutonium.memory.keys", sum.keys);
-	say(r, "plutonium.memory.tables", sum.tables);
+	engines = ike_memory_total(&sum);
+	for (size_t i = 0; ike_memory_at(&sum, i, &name, &value); i++)
+		report_text_line(r, "plutonium.memory.%s=%" PRIu64, name, value);
+	say(r, "plutonium.memory.timers_inline", sas * sizeof(struct timer));
+	say(r, "plutonium.memory.engines", engines);
+	say(r, "plutonium.memory.per_ike_sa", sas ? engines / sas : 0);
+	say(r, "plutonium.memory.catalogue", catalogue_bytes(p->catalogue));
+	say(r, "plutonium.memory.secrets", secret_vault_bytes(p->vault));
+	if (p->dataplane)
+		say(r, "plutonium.memory.dataplane_sad_spd",
+			dataplane_stats(p->dataplane).memory_bytes);
 }
 
 static void say_dataplane(struct report *r)
@@ -205,6 +234,7 @@ enum step_result global_status_daemon(struct report *r)
 	const struct pluto *p = r->pluto;
 
 	say_crypto(r);
+	say_keys(r);
 	say_memory(r);
 	say(r, "plutonium.connections", catalogue_count(p->catalogue));
 	say(r, "plutonium.control.clients", p->clients.count);

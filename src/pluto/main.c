@@ -138,6 +138,7 @@ static bool start_shards(struct pluto *p, char *error, size_t size)
 		.ddos_threshold = o->ddos_threshold,
 		.max_half_open = o->max_half_open,
 		.socket_buffer = o->socket_buffer,
+		.keys_ahead = o->keys_ahead,
 		.control = p->mailbox,
 	};
 	char line[512];

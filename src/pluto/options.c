@@ -10,6 +10,7 @@
 #define SECRETS_DEFAULT "/etc/ipsec.secrets"
 #define NHELPERS_MAX    1024
 #define SHARDS_MAX      1024
+#define KEYS_AHEAD      64 /* docs/performance.md has what they bring */
 
 enum row_value { ROW_FLAG, ROW_REQUIRED, ROW_YES_NO /* or nothing: yes */ };
 
@@ -401,6 +402,16 @@ static bool set_fragment_size(
 	return true;
 }
 
+static bool set_keys_ahead(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	unsigned long long n;
+
+	if (!number(row, value, 0, KEY_STOCK_SIZE_MAX, &n, err))
+		return false;
+	o->keys_ahead = (unsigned)n;
+	return true;
+}
+
 /* Obsolete, or of no meaning here: said, and then passed over. */
 static bool set_obsolete(struct options *o, const struct row *row, const char *value, FILE *err)
 {
@@ -458,6 +469,7 @@ static const struct row rows[] = {
 	{"keep_alive", ROW_REQUIRED, set_keep_alive},
 	{"ike-socket-bufsize", ROW_REQUIRED, set_socket_buffer, "ike-socket-bufsize"},
 	{"ike-fragment-size", ROW_REQUIRED, set_fragment_size, "ike-fragment-size"},
+	{"keys-ahead", ROW_REQUIRED, set_keys_ahead, "keys-ahead"},
 
 	{"nat_traversal", ROW_FLAG, set_obsolete},
 	{"nocrsend", ROW_FLAG, set_obsolete},
@@ -640,6 +652,7 @@ bool options_init(struct options *o)
 	o->ddos_threshold = 25000;
 	o->max_half_open = 50000;
 	o->socket_buffer = SOCKET_BUFFER;
+	o->keys_ahead = KEYS_AHEAD;
 	o->keep_alive_s = 20;
 	return set_rundir(o, NULL, RUNDIR_DEFAULT, stderr) &&
 	       replace_text(&o->secrets_file, SECRETS_DEFAULT, stderr);

@@ -36,6 +36,7 @@ struct options {
 	enum ddos_mode ddos_mode;
 	uint64_t ddos_threshold, max_half_open;
 	uint32_t keep_alive_s;
+	unsigned keys_ahead;
 	size_t socket_buffer;
 	uint16_t fragment_size; /* bytes of an IP datagram; 0: the engine's default */
 };

@@ -74,7 +74,7 @@ void shard_run_inline_jobs(struct shard *shard)
 	for (unsigned i = 0; i < n; i++) {
 		tally_add(&tally->job_wait_ns, start - jobs[i]->submitted_ns);
 	}
-	crypto_job_run_batch(jobs, n);
+	key_stock_run_batch(shard->stock, jobs, n, start / 1000000);
 	tally_add(&tally->job_run_ns, clock_ns() - start);
 	tally_add(&tally->jobs_done, n);
 	tally_add(&tally->job_batches, 1);
@@ -82,6 +82,17 @@ void shard_run_inline_jobs(struct shard *shard)
 	for (unsigned i = 0; i < n; i++) {
 		ike_engine_job_done(shard->engine, jobs[i]);
 	}
+}
+
+void shard_tend_stock(struct shard *shard, bool idle)
+{
+	if (shard->stock == NULL) {
+		return;
+	}
+	if (idle && shard->stock_due) {
+		key_stock_work(shard->stock, shard->now_ms);
+	}
+	shard->stock_due = key_stock_due(shard->stock, shard->now_ms) <= shard->now_ms;
 }
 
 void shard_fail_inline_jobs(struct shard *shard)

@@ -100,7 +100,8 @@ void shard_discard_mail(struct mail *mail)
 	}
 }
 
-static void take_all_mail(struct shard *shard)
+/* Returns how much there was. */
+static size_t take_all_mail(struct shard *shard)
 {
 	struct mail *mail[MAIL_MAX];
 	size_t n = mailbox_take(shard->inbox, mail, MAIL_MAX);
@@ -117,6 +118,7 @@ static void take_all_mail(struct shard *shard)
 		}
 	}
 	shard->work_left |= n == MAIL_MAX;
+	return n;
 }
 
 static void on_timer(struct timer *timer, void *arg)
@@ -177,6 +179,9 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static int idle_time(struct shard *shard)
 {
 	uint64_t next = earlier(timer_wheel_next(shard->wheel), shard->tally_due_ms);
+	if (shard->stock != NULL) {
+		next = earlier(next, key_stock_due(shard->stock, shard->now_ms));
+	}
 	if (!shard->outboxes_empty) {
 		next = earlier(next, shard->now_ms + OUTBOX_RETRY);
 	}
@@ -193,7 +198,8 @@ static int idle_time(struct shard *shard)
 /* Sleeps if there is nothing to do; returns how many events there are. */
 static int wait_for_events(struct shard *shard, struct epoll_event *events)
 {
-	int timeout = shard->work_left || shard->inline_jobs.count > 0 ? 0 : idle_time(shard);
+	bool work = shard->work_left || shard->inline_jobs.count > 0 || shard->stock_due;
+	int timeout = work ? 0 : idle_time(shard);
 	shard->work_left = false;
 	if (timeout == 0) {
 		return epoll_wait(shard->epoll_fd, events, EVENTS_MAX, 0);
@@ -215,10 +221,13 @@ static void turn(struct shard *shard)
 	shard->now_ms = shard_clock_ms();
 	/* First, because mail may bring other sockets. */
 	take_sockets(shard, events, n);
-	take_all_mail(shard);
+	size_t mails = take_all_mail(shard);
 	kernel_channel_poll(shard->channel);
-	shard->work_left |= timer_wheel_expire(shard->wheel, shard->now_ms, TIMERS_MAX, on_timer,
-				    shard) == TIMERS_MAX;
+	size_t timers =
+		timer_wheel_expire(shard->wheel, shard->now_ms, TIMERS_MAX, on_timer, shard);
+	shard->work_left |= timers == TIMERS_MAX;
+	bool idle = n == 0 && mails == 0 && timers == 0 && !shard->work_left &&
+		    shard->inline_jobs.count == 0;
 	shard_run_inline_jobs(shard);
 	shard_step_reports(shard);
 	/* Before the control thread may learn that all is deleted. */
@@ -226,6 +235,7 @@ static void turn(struct shard *shard)
 	shard_continue_shutdown(shard);
 	shard->outboxes_empty = flush_outboxes(shard);
 	shard_send_flush(shard);
+	shard_tend_stock(shard, idle);
 	urcu_qsbr_quiescent_state();
 }
 

@@ -82,6 +82,9 @@ static bool config_is_sound(const struct shard_config *config, char *error, size
 	} else if (config->ike_port == config->nat_port) {
 		snprintf(error, error_size, "the IKE port and the NAT-T port are both %u",
 			config->ike_port);
+	} else if (config->keys_ahead > KEY_STOCK_SIZE_MAX) {
+		snprintf(error, error_size, "%u keys made ahead a group are more than %d",
+			config->keys_ahead, KEY_STOCK_SIZE_MAX);
 	} else {
 		return true;
 	}
@@ -106,6 +109,11 @@ static struct shard *make_shard(struct shard_set *set, unsigned index)
 	shard->epoll_fd = -1;
 	shard->stop.kind = INBOX_STOP;
 	shard_host_init(shard);
+	if (set->config.keys_ahead > 0 && placement_workers(set->placement) == 0 &&
+		(shard->stock = key_stock_new(set->config.keys_ahead)) == NULL) {
+		free(shard);
+		return NULL;
+	}
 	shard->inbox = mailbox_new(INBOX_CAPACITY);
 	shard->counters = counter_set_new(ike_counter_count());
 	return shard;
@@ -132,6 +140,7 @@ static bool start_pool(struct shard_set *set, char *error, size_t error_size)
 		.workers = placement_workers(set->placement),
 		.cpus = placement_worker_cpus(set->placement),
 		.queue_capacity = WORKER_QUEUE,
+		.keys_ahead = set->config.keys_ahead,
 	};
 	if (config.workers == 0) {
 		return true;
@@ -248,6 +257,7 @@ static void free_shard(struct shard *shard)
 	if (shard->counters.cells != NULL) {
 		counter_set_free(&shard->counters);
 	}
+	key_stock_free(shard->stock);
 	free(shard);
 }
 

@@ -86,6 +86,10 @@ struct shard {
 	struct send_queue *send;
 	struct outbox control, *peers;
 	struct inline_jobs inline_jobs;
+	/* Keys made ahead for them, by this thread when nothing waits; made before the thread starts
+	 * and freed after it has ended, since anybody reads its counters. NULL: none. */
+	struct key_stock *stock;
+	bool stock_due; /* look after it when the next turn finds nothing else */
 	unsigned jobs_in_flight;
 	struct random_stock random;
 	struct half_open_view half_open;
@@ -158,6 +162,8 @@ bool shard_submit_job(struct shard *shard, struct crypto_job *job);
 unsigned shard_job_load(const struct shard *shard);
 /* Runs a batch of the waiting jobs and gives them to the engine. */
 void shard_run_inline_jobs(struct shard *shard);
+/* At the end of a turn; `idle`: nothing has come in, and nothing is left. */
+void shard_tend_stock(struct shard *shard, bool idle);
 /* Gives every waiting job back unrun. */
 void shard_fail_inline_jobs(struct shard *shard);
 /* shard_set.c: never lost, waits while the mailbox is full (the shard is never waiting for the

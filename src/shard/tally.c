@@ -3,6 +3,8 @@
 #include "ike/counters.h"
 #include "shard_set.h"
 
+#include <string.h>
+
 #define MEMORY_MS 200 /* a look into the engine's pools is not free */
 
 void shard_tell_tally(struct shard *shard)
@@ -16,12 +18,9 @@ void shard_tell_tally(struct shard *shard)
 		return;
 	}
 	struct ike_memory m = ike_engine_memory(shard->engine);
-	tally_set(&t->memory.ike_sas, m.ike_sas);
-	tally_set(&t->memory.child_sas, m.child_sas);
-	tally_set(&t->memory.negotiations, m.negotiations);
-	tally_set(&t->memory.responses, m.responses);
-	tally_set(&t->memory.keys, m.keys);
-	tally_set(&t->memory.tables, m.tables);
+	for (size_t i = 0; i < sizeof m / sizeof m.ike_sas; i++) {
+		tally_set(&t->memory.ike_sas + i, (&m.ike_sas)[i]);
+	}
 	shard->memory_told_ms = shard->now_ms;
 	shard->tally_due_ms = UINT64_MAX;
 }
@@ -64,16 +63,10 @@ bool shard_set_stats(const struct shard_set *set, unsigned i, struct shard_stats
 		.timers = tally_read(&t->timers),
 		.kernel_pending = tally_read(&t->kernel_pending),
 		.cpu_ns = (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec,
-		.memory =
-			{
-				.ike_sas = tally_read(&t->memory.ike_sas),
-				.child_sas = tally_read(&t->memory.child_sas),
-				.negotiations = tally_read(&t->memory.negotiations),
-				.responses = tally_read(&t->memory.responses),
-				.keys = tally_read(&t->memory.keys),
-				.tables = tally_read(&t->memory.tables),
-			},
 	};
+	for (size_t k = 0; k < sizeof out->memory / sizeof out->memory.ike_sas; k++) {
+		(&out->memory.ike_sas)[k] = tally_read(&t->memory.ike_sas + k);
+	}
 	return true;
 }
 
@@ -84,6 +77,18 @@ uint64_t shard_set_counter(const struct shard_set *set, size_t i)
 		sum += counter_read(&set->shards[n]->counters, i);
 	}
 	return sum;
+}
+
+void shard_set_key_stats(
+	const struct shard_set *set, struct key_stock_stats stats[KEY_STOCK_GROUPS_MAX])
+{
+	memset(stats, 0, KEY_STOCK_GROUPS_MAX * sizeof stats[0]);
+	if (set->pool != NULL) {
+		crypto_pool_add_key_stats(set->pool, stats);
+	}
+	for (unsigned n = 0; n < set->count; n++) {
+		key_stock_add_stats(set->shards[n]->stock, stats);
+	}
 }
 
 struct crypto_pool_stats shard_set_crypto_stats(const struct shard_set *set)

@@ -134,7 +134,7 @@ static void note_size(struct run *run)
 {
 	struct ike_memory m = ike_engine_memory(run->stage.node->engine);
 	uint64_t sas = ike_engine_sa_count(run->stage.node->engine);
-	uint64_t bytes = m.ike_sas + m.child_sas + m.negotiations + m.responses + m.keys + m.tables;
+	uint64_t bytes = ike_memory_total(&m);
 
 	if (sas > run->most_sas)
 		run->most_sas = sas;

@@ -156,9 +156,10 @@ void check_all_gone(struct node *node)
 	if (!ike_engine_idle(node->engine))
 		world_fail(world, "node %u still holds %llu IKE SAs after shutdown", node->index,
 			(unsigned long long)ike_engine_sa_count(node->engine));
-	if (memory.responses || memory.keys)
-		world_fail(world, "node %u: %llu bytes of responses and keys belong to nobody",
-			node->index, (unsigned long long)(memory.responses + memory.keys));
+	memory.tables = memory.slack = 0;
+	if (ike_memory_total(&memory) != 0)
+		world_fail(world, "node %u: %llu bytes belong to nobody", node->index,
+			(unsigned long long)ike_memory_total(&memory));
 	if (node_live_sas(node))
 		world_fail(world, "node %u: %u SAs are left in the kernel", node->index,
 			node_live_sas(node));

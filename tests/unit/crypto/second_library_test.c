@@ -157,18 +157,13 @@ static void exchange_in_group(uint16_t id)
 	struct value theirs, shared;
 	struct crypto_job *job;
 	SECKEYDHParams params = {0};
-	BN_CTX *bn = BN_CTX_new();
-	BIGNUM *g = BN_new();
 
 	assert_non_null(slot);
-	assert_non_null(BN_lebin2bn(
-		(const uint8_t *)group->powers, (int)(group->words * sizeof(uint64_t)), g));
-	assert_true(BN_from_montgomery(g, g, group->mont, bn));
 	assert_int_equal(BN_bn2binpad(group->p, prime, alg->public_len), alg->public_len);
 	params.prime.data = prime;
 	params.prime.len = alg->public_len;
 	params.base.data = base;
-	params.base.len = (unsigned)BN_bn2bin(g, base);
+	params.base.len = (unsigned)BN_bn2bin(group->generator, base);
 	their_private = PK11_GenerateKeyPair(
 		slot, CKM_DH_PKCS_KEY_PAIR_GEN, &params, &their_public, PR_FALSE, PR_FALSE, NULL);
 	if (!their_private)
@@ -185,8 +180,6 @@ static void exchange_in_group(uint16_t id)
 	expect_same(job, &shared);
 
 	crypto_job_free(job);
-	BN_free(g);
-	BN_CTX_free(bn);
 	SECKEY_DestroyPublicKey(our_public);
 	SECKEY_DestroyPublicKey(their_public);
 	SECKEY_DestroyPrivateKey(their_private);

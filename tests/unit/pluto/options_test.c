@@ -60,6 +60,7 @@ static void test_defaults(void **state)
 	assert_int_equal(o->ddos_threshold, 25000);
 	assert_int_equal(o->max_half_open, 50000);
 	assert_int_equal(o->keep_alive_s, 20);
+	assert_int_equal(o->keys_ahead, 64);
 	assert_true(o->unique_ids);
 	assert_false(o->no_fork);
 	release(&p);
@@ -77,7 +78,8 @@ static void test_values(void **state)
 		"no "
 		"--force-busy --ddos-ike-threshold 7 --max-halfopen-ike 9 --keep-alive 1m --debug "
 		"base "
-		"--ike-socket-bufsize 1MiB --ike-fragment-size 576 --ctlsocket /tmp/c");
+		"--ike-socket-bufsize 1MiB --ike-fragment-size 576 --keys-ahead 0 --ctlsocket "
+		"/tmp/c");
 	const struct options *o = &p.options;
 
 	(void)state;
@@ -107,6 +109,7 @@ static void test_values(void **state)
 	assert_int_equal(o->max_half_open, 9);
 	assert_int_equal(o->keep_alive_s, 60);
 	assert_int_equal(o->socket_buffer, 1048576);
+	assert_int_equal(o->keys_ahead, 0);
 	release(&p);
 }
 

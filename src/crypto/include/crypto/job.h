@@ -40,12 +40,19 @@ struct crypto_job {
 	uint64_t finished_ns;      /* set by the pool */
 	struct mailbox *reply;     /* set by the submitter's host */
 	struct secret private_key; /* out of GENERATE, into DERIVE */
-	struct secret shared; /* group->shared_len bytes, left-padded (RFC 7296, section 2.14) */
+	/* group->shared_len bytes, left-padded (RFC 7296, section 2.14). Part of the job: never
+	 * released, wiped with it. */
+	struct secret shared;
 	uint16_t peer_public_len;
 	uint8_t *peer_public; /* freed with the job */
 	uint16_t public_len;
 	uint8_t *public_value;   /* group->public_len bytes; freed with the job */
 	struct crypto_job *next; /* whoever holds the job */
+	/* A key pair made ahead, between a stock (crypto/key_stock.h) and the run: the public value
+	 * is in `public_value`, the private key of BOTH in `own_key` (room freed with the job, empty
+	 * but for this time), of GENERATE in `private_key`. */
+	uint8_t *own_key;
+	bool key_ready, key_asked;
 };
 
 /* A zeroed job with room for what `kind` needs; NULL when memory is out, or `group` is not a key
@@ -67,6 +74,9 @@ struct crypto_pool_config {
 	unsigned workers;      /* 0: inline */
 	const unsigned *cpus;  /* one per worker, or NULL: not pinned */
 	size_t queue_capacity; /* of each worker: jobs from submission to delivery */
+	/* Key pairs that each worker makes ahead when nothing waits, at most so many a group
+	 * (crypto/key_stock.h); 0: none. */
+	unsigned keys_ahead;
 };
 
 struct crypto_pool_stats {
@@ -95,5 +105,8 @@ bool crypto_pool_submit(struct crypto_pool *pool, struct crypto_job *job);
 /* Share of the queues in use, 0..100: a host refuses new negotiations above its mark. */
 unsigned crypto_pool_load(const struct crypto_pool *pool);
 struct crypto_pool_stats crypto_pool_stats(const struct crypto_pool *pool);
+struct key_stock_stats;
+/* Adds the workers' stocks (crypto/key_stock.h) to KEY_STOCK_GROUPS_MAX groups. Any thread. */
+void crypto_pool_add_key_stats(const struct crypto_pool *pool, struct key_stock_stats *stats);
 
 #endif

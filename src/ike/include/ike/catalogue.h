@@ -32,6 +32,9 @@ int catalogue_replace(struct catalogue *catalogue, struct connection *c);
 /* ENOENT. The connection lives on while SAs refer to it. */
 int catalogue_remove(struct catalogue *catalogue, const char *name);
 size_t catalogue_count(const struct catalogue *catalogue);
+/* Of the connections (connection_bytes) and the catalogue's entries for them; its hash tables come to
+ * that, some 50 bytes a connection. */
+size_t catalogue_bytes(const struct catalogue *catalogue);
 /* In order of serial: the first whose serial is greater than `after`, referenced; NULL at the
  * end. O(log n) or better, so that a report goes on where it left off after changes. */
 struct connection *catalogue_after(const struct catalogue *catalogue, uint64_t after);

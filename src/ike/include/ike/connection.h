@@ -62,6 +62,8 @@ struct connection *connection_new(const char *name);
 struct connection *connection_ref(const struct connection *c);
 /* The last one frees all that the connection points to. */
 void connection_unref(const struct connection *c);
+/* What it takes, with all that it points to but the proposal lists, which many share. */
+size_t connection_bytes(const struct connection *c);
 static inline bool connection_is_template(const struct connection *c)
 {
 	return ip_is_unset(&c->remote.host);

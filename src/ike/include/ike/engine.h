@@ -221,10 +221,32 @@ void ike_walk_end(struct ike_walk *walk);
 bool ike_engine_child_at(
 	struct ike_engine *engine, uint64_t ike_serial, unsigned i, struct child_view *view);
 
-/* Bytes held, by kind, for reports. */
+/* Bytes held, by kind, for reports; each byte in one kind. (Allocators' overhead is in none.) */
 struct ike_memory {
-	uint64_t ike_sas, child_sas, negotiations, responses, keys, tables;
+	uint64_t ike_sas;      /* the objects; a timer each is inline */
+	uint64_t child_sas;    /* the objects */
+	uint64_t selectors;    /* of Child SAs that have more than one pair of them */
+	uint64_t keys;         /* of IKE SAs */
+	uint64_t responses;    /* the last one of each IKE SA, for retransmitted requests */
+	uint64_t identities;   /* that SAs have of their own: not those of their connections */
+	uint64_t requests;     /* of ours, in flight */
+	uint64_t negotiations; /* scratch objects and IKE_SA_INIT messages, until AUTH is done */
+	uint64_t fragments;    /* of messages that are not complete yet */
+	uint64_t tables;       /* by SPI, serial, identity, connection ... */
+	uint64_t slack;        /* places in pools that no object takes */
 };
 struct ike_memory ike_engine_memory(const struct ike_engine *engine);
+/* Name and value of each kind in turn: false past the end. */
+bool ike_memory_at(
+	const struct ike_memory *memory, size_t i, const char **name, uint64_t *value);
+static inline void ike_memory_add(struct ike_memory *sum, const struct ike_memory *memory)
+{
+	uint64_t *to = &sum->ike_sas;
+	const uint64_t *from = &memory->ike_sas;
+
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+		to[i] += from[i];
+}
+uint64_t ike_memory_total(const struct ike_memory *memory);
 
 #endif

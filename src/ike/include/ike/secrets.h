@@ -21,12 +21,16 @@ void secret_store_free(struct secret_store *store);
 int secret_store_add_psk(struct secret_store *store, const struct identity *const *ids,
 	size_t id_count, struct bytes psk);
 size_t secret_store_count(const struct secret_store *store);
+/* What its entries and their index take. */
+size_t secret_store_bytes(const struct secret_store *store);
 
 struct secret_vault *secret_vault_new(void);
 void secret_vault_free(struct secret_vault *vault);
 /* Publishes `store` (NULL: forget all secrets) and frees the old one after a grace period. Blocks
  * for it: never on a shard. */
 void secret_vault_replace(struct secret_vault *vault, struct secret_store *store);
+/* secret_store_bytes of the store in force; the thread that replaces it. */
+size_t secret_vault_bytes(const struct secret_vault *vault);
 /* The best match: an entry that lists both > ours and %any > ours alone > the peer's and %any > the
  * peer's alone > %any alone > one with no identities. One that lists one of the two beside others,
  * without %any, is no match. The slice is valid until the reader's next quiescent state. False:

@@ -5,6 +5,7 @@
 
 #include "base/mailbox.h"
 #include "crypto/job.h"
+#include "crypto/key_stock.h"
 #include "ike/engine.h"
 #include "kernel/kernel.h"
 
@@ -19,6 +20,9 @@ enum ddos_mode { DDOS_AUTO, DDOS_BUSY, DDOS_UNLIMITED };
 struct shard_config {
 	unsigned shards; /* 0: decided by hwloc */
 	int nhelpers;    /* crypto workers; -1: decided by hwloc; 0: inline */
+	/* Ephemeral key pairs made ahead, a group and a thread that does public-key work, at most
+	 * KEY_STOCK_SIZE_MAX; 0: none. */
+	unsigned keys_ahead;
 	struct kernel *kernel;
 	struct catalogue *catalogue;
 	struct secret_vault *secrets;
@@ -131,5 +135,8 @@ struct shard_stats {
 };
 bool shard_set_stats(const struct shard_set *set, unsigned shard, struct shard_stats *out);
 struct crypto_pool_stats shard_set_crypto_stats(const struct shard_set *set);
+/* Of the i-th group (key_stock_group), all threads together. */
+void shard_set_key_stats(
+	const struct shard_set *set, struct key_stock_stats stats[KEY_STOCK_GROUPS_MAX]);
 
 #endif
