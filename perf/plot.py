@@ -96,26 +96,32 @@ def describe(bars, unit):
     return "; ".join(f"{b.label}: {b.value.text() + ' ' + unit if b.value else b.note or 'no figure'}" for b in bars)
 
 
-def bars(title, rows, unit, width=390):
-    """Lying bars, from 0; a thin line from the lowest to the highest; the figure behind it."""
+def bars(title, rows, unit, width=390, spread_text=True):
+    """Lying bars, from 0; a thin line from the lowest to the highest; the figure behind it, and the spread where there is
+    room for it."""
     left = min(190, 16 + CHARACTER * max([len(r.label) for r in rows], default=0))
     figures = [r.value for r in rows if r.value]
-    right = 12 + CHARACTER * max([len(f.text()) for f in figures], default=0)
+    written = Spread.text if spread_text else lambda f: short(f.median)
+    right = 14 + CHARACTER * max([len(written(f)) for f in figures], default=0)
     most = max([f.high for f in figures], default=0) or 1
     top, room = 24, max(60, width - left - right)
     bottom = top + ROW * len(rows)
     drawn = [element("text", {"x": "0", "y": "13", "class": "heading"}, title,
                      element("tspan", {"class": "unit"}, f"  {unit}"))]
+    taken = -1000.0
     for tick in ticks(most, 3):
-        x = left + tick / most * room
-        drawn += [rule(x, top, x, bottom, "grid"), text(x, bottom + 12, round_number(tick), "tick", "middle")]
+        x, label = left + tick / most * room, round_number(tick)
+        drawn.append(rule(x, top, x, bottom, "grid"))
+        if x - CHARACTER * len(label) / 2 > taken + 4:
+            taken = x + CHARACTER * len(label) / 2
+            drawn.append(text(x, bottom + 12, label, "tick", "middle"))
     for i, row in enumerate(rows):
-        drawn.append(bar(row, top + ROW * i, left, room, most, unit))
+        drawn.append(bar(row, top + ROW * i, left, room, most, unit, written))
     drawn.append(rule(left, top, left, bottom, "axis"))
     return svg(width, bottom + 18, f"{title}, {unit}", describe(rows, unit), *drawn)
 
 
-def bar(row, y, left, room, most, unit):
+def bar(row, y, left, room, most, unit, written):
     middle = y + ROW / 2
     parts = [text(left - 6, middle + 4, cut(row.label, int((left - 6) / CHARACTER) + 1), "label", "end")]
     if row.value:
@@ -126,7 +132,7 @@ def bar(row, y, left, room, most, unit):
         if high > low:
             parts += [rule(low, middle, high, middle, "spread"), *(rule(x, middle - 3, x, middle + 3, "spread")
                                                                    for x in (low, high))]
-        parts.append(text(max(high, end) + 6, middle + 4, row.value.text(), "value"))
+        parts.append(text(max(high, end) + 6, middle + 4, written(row.value), "value"))
     else:
         parts.append(text(left + 6, middle + 4, cut(row.note or "no figure", int(room / CHARACTER)), "tick"))
     hint = f"{row.label}: {row.value.text() + ' ' + unit if row.value else row.note}"

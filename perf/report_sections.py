@@ -168,7 +168,8 @@ def crypto(rows):
         of_kind = sorted((r for r in rows if r["kind"] == kind), key=lambda r: (
             r["provider"] not in PROVIDER_SERIES, PROVIDER_SERIES.get(r["provider"], 0), r["batch"], r["threads"]))
         names = unique(r["name"] for r in rows if r["kind"] == kind)
-        images = [plot.bars(name, [crypto_bar(r) for r in of_kind if r["name"] == name], "operations/CPU second")
+        images = [plot.bars(name, [crypto_bar(r) for r in of_kind if r["name"] == name], "operations/CPU second",
+                            spread_text=False)
                   for name in names]
         made.append(element("details", {"open": "open"}, element("summary", None, element("h3", None, kind)),
                             plots(*images), crypto_table(kind, [r for n in names for r in of_kind if r["name"] == n])))

@@ -110,8 +110,8 @@ def test_all_rows_are_drawn(report):
     for title, wanted in (
             ("x25519: responder's CPU, ms/tunnel", ('plutonium', '0.0360 (0.0350–0.0450)', 'strongSwan',
                                                     '0.389 (0.357–0.393)', 'libreswan')),
-            ('X25519 both, operations/CPU second', ('pluto, 8 at once', '154,321 (144,718–156,250)',
-                                                    'libcrypto, 2 threads', '14,605 (13,333–14,999)')),
+            ('X25519 both, operations/CPU second', ('pluto, 8 at once', '154,321',
+                                                    'libcrypto, 2 threads', '14,605')),
             ("honest peers' set-up, p99, ms", ('alone', '2.60', 'beside the flood', '512')),
             ('memory, bytes/tunnel over tunnels', ('1,827', '1,081', '1,000', '100,000')),
             ('peers up again, % over s since the first began', ('plutonium, 1,000 peers', 'strongSwan, 1,000 peers')),
