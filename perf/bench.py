@@ -53,7 +53,7 @@ def of_python(name, minutes, cap_s, quick):
 
 PARTS = (
     Part("crypto", ("{build}/perf/crypto_bench",), 2, 170, ("--seconds", "20")),
-    of_python("compare", 4, 360, ("--tunnels", "300", "--runs", "1", "--pace", "50")),
+    of_python("compare", 4, 450, ("--tunnels", "300", "--runs", "1", "--pace", "50")),
     of_python("scale", 4, 360, ("--tunnels", "300,1000,3000")),
     of_python("herd", 1, 180, ("--tunnels", "1000")),
     of_python("flood", 1, 120, ("--flood", "5000", "--rate", "50", "--seconds", "5")),
