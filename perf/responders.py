@@ -84,9 +84,10 @@ class Responder:
 class Pluto(Responder):
     name = "plutonium"
 
-    def __init__(self, network, directory, build, tunnels, shards=1, nhelpers=0, dpd_s=0):
+    def __init__(self, network, directory, build, tunnels, shards=1, nhelpers=0, dpd_s=0, more=()):
         super().__init__(network, directory, build, tunnels)
         self.shards, self.nhelpers, self.dpd_s = shards, nhelpers, dpd_s
+        self.more = more  # options of its own
         self.load_seconds = None  # what loading its connections took
         self.version = subprocess.run([build / "src/pluto/pluto", "--version"], text=True, check=True,
                                       stdout=subprocess.PIPE).stdout.split()[-1]
@@ -99,7 +100,7 @@ class Pluto(Responder):
         (self.directory / "ipsec.conf").write_text(config)
         self.launch(self.build / "src/pluto/pluto", "--nofork", "--use-none", "--rundir", self.directory,
                     "--secretsfile", self.directory / "ipsec.secrets", "--logfile", self.directory / "log",
-                    "--shards", self.shards, "--nhelpers", self.nhelpers, ready=self.directory / "pluto.ctl")
+                    "--shards", self.shards, "--nhelpers", self.nhelpers, *self.more, ready=self.directory / "pluto.ctl")
         started = time.monotonic()
         self.tool("addconn", "--config", self.directory / "ipsec.conf", "--autoall")
         self.load_seconds = time.monotonic() - started
