@@ -19,7 +19,7 @@ played: it is as if the liveness checks of all had given up in that moment.
 The generator stands for N hosts with a socket each, so its one socket gets a buffer for all. The responder has what
 it asks for by default; "system buffers" is this pluto with --ike-socket-bufsize 0. The peers ask for nothing.
 
-    perf/ike_herd.py [--tunnels 10000] [--peer-tunnels 1000] [--responders ...] [--shards 1] [--window 0] [--json]
+    perf/ike_herd.py [--tunnels 10000] [--responders ...] [--shards 1] [--window 0] [--json]
 """
 import contextlib
 import pathlib
@@ -34,6 +34,8 @@ from responders import RESPONDERS, SUITES, Pluto, Unavailable
 
 SYSTEM_BUFFERS = "plutonium, system buffers"
 CASES = [Pluto.name, SYSTEM_BUFFERS, *(n for n in RESPONDERS if n != Pluto.name)]
+# Fewer where all would take too long.
+PEER_TUNNELS = {"strongSwan": 10000, "libreswan": 4000}
 # For all of N answers in one moment, as N sockets have room for.
 GENERATOR_BUFFER = 256 << 20
 
@@ -104,6 +106,16 @@ def one_case(options, case, tunnels):
     return row
 
 
+def counts(options, case):
+    """How many tunnels this one gets: pluto as many as each of those that it stands beside."""
+    if case == SYSTEM_BUFFERS:
+        return [options.tunnels]
+    if case != Pluto.name:
+        return [min(options.tunnels, options.peer_tunnels or PEER_TUNNELS[case])]
+    others = {n for other in options.responders if other in PEER_TUNNELS for n in counts(options, other)}
+    return sorted({options.tunnels, *others}, reverse=True)
+
+
 def percent(share):
     return "-" if share is None else f"{share * 100:.1f} %"
 
@@ -128,8 +140,8 @@ def show(rows):
 def main():
     p = parser(__doc__)
     p.add_argument("--tunnels", type=int, default=10000)
-    p.add_argument("--peer-tunnels", type=int, default=1000,
-                   help="of libreswan and strongSwan, which would take minutes for more; pluto gets a row with as many")
+    p.add_argument("--peer-tunnels", type=int, help=f"of the other daemons (no more than: {PEER_TUNNELS}); this pluto "
+                   "gets a row with as many, too")
     p.add_argument("--responders", type=lambda text: text.split("+"), default=CASES, help="+".join(CASES))
     p.add_argument("--suite", choices=SUITES, default="x25519")
     p.add_argument("--shards", type=int, default=1)
@@ -145,9 +157,7 @@ def main():
     about = machine()
     rows = []
     for case in options.responders:
-        ours = case in (Pluto.name, SYSTEM_BUFFERS)
-        for tunnels in sorted({options.tunnels, options.peer_tunnels} if case == Pluto.name else
-                              {options.tunnels if ours else options.peer_tunnels}, reverse=True):
+        for tunnels in counts(options, case):
             progress(f"{case}, {tunnels} tunnels")
             rows.append(one_case(options, case, tunnels))
     report = {"benchmark": "ike_herd", "machine": about, "suite": options.suite, "shards": options.shards,
