@@ -12,6 +12,7 @@ seconds.
   up              honest tunnels that came up, of all that began
   p50, p99, max   of their set-up latency, retransmissions included
   CPU             share of one core that the responder took
+  waited          share of the time that it was ready to run but others had the cores
   cookies         asked for, a second; refused: requests dropped for overload or for the number of half-open IKE SAs
 
     perf/ike_flood.py [--flood 50000] [--rate 100] [--seconds 40] [--shards 1] [--ddos-mode auto] [--json]
@@ -75,13 +76,14 @@ def figures(setup):
 
 def observed(network, pluto, work):
     """What `work` returns, with what it cost the responder."""
-    before, cpu, started = counters(pluto), pluto.cpu_s(), time.monotonic()
+    before, cpu, waited, started = counters(pluto), pluto.cpu_s(), pluto.waited_s(), time.monotonic()
     udp = network.udp(network.responder)
     row = work()
     cpu, seconds, lost = pluto.cpu_s() - cpu, time.monotonic() - started, network.udp(network.responder)
     after = counters(pluto)
     row.update({name: after[name] - before[name] for name in COUNTERS})
-    row.update(seconds=seconds, core_percent=cpu / seconds * 100, lost=lost["RcvbufErrors"] - udp["RcvbufErrors"],
+    row.update(seconds=seconds, core_percent=cpu / seconds * 100,
+               waited_percent=(pluto.waited_s() - waited) / seconds * 100, lost=lost["RcvbufErrors"] - udp["RcvbufErrors"],
                read=lost["InDatagrams"] - udp["InDatagrams"], resident=pluto.resident())
     row["taken_share"] = row["read"] / max(row["read"] + row["lost"], 1)
     return row
@@ -120,11 +122,11 @@ def show(rows):
         lines.append([r["case"], f"{r['flood']['per_second']:,.0f}/s" if r["flood"] else "-",
                       f"{r['taken_share'] * 100:.1f} %", f"{r['established']:,} of {r['begun_by_peers']:,}",
                       f"{latency['p50']:.1f}", f"{latency['p99']:.1f}", f"{latency['max']:.0f}",
-                      f"{r['retransmits']:,}", f"{r['core_percent']:.0f} %", f"{r['cookies_sent'] / r['seconds']:,.0f}/s",
+                      f"{r['retransmits']:,}", f"{r['core_percent']:.0f} %", f"{r['waited_percent']:.0f} %", f"{r['cookies_sent'] / r['seconds']:,.0f}/s",
                       f"{r['refused_half_open'] + r['refused_overload']:,}", f"{r['begun']:,}"])
         if r["failed"]:
             print(f"{r['case']}: failed: {r['failed']}")
-    table(["honest tunnels", "flood", "taken", "up", "p50 ms", "p99 ms", "max ms", "retransmits", "CPU", "cookies",
+    table(["honest tunnels", "flood", "taken", "up", "p50 ms", "p99 ms", "max ms", "retransmits", "CPU", "waited", "cookies",
            "refused", "begun"], lines)
 
 

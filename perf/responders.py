@@ -62,10 +62,15 @@ class Responder:
 
     def cpu_s(self):
         """Process clock, to the nanosecond: the sum over its threads, none of which ends meanwhile."""
-        total = 0
-        for task in pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat"):
-            total += int(task.read_text().split()[0])
-        return total / 1e9
+        return self._scheduler(0)
+
+    def waited_s(self):
+        """How long its threads were ready to run, and others ran: what the rest of the machine takes from it."""
+        return self._scheduler(1)
+
+    def _scheduler(self, field):
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[field]) for task in tasks) / 1e9
 
     def resident(self):
         pages = int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])

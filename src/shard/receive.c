@@ -75,7 +75,7 @@ static void take_datagram(struct shard *shard, const struct ike_socket *socket,
 	}
 }
 
-void shard_receive(struct shard *shard, const struct ike_socket *socket)
+bool shard_receive(struct shard *shard, const struct ike_socket *socket)
 {
 	struct receive_batch *b = shard->receive;
 	for (unsigned i = 0; i < BATCH; i++) {
@@ -103,6 +103,7 @@ void shard_receive(struct shard *shard, const struct ike_socket *socket)
 		tally_add(&shard->tally.datagrams_in, (uint64_t)n);
 		tally_add(&shard->tally.bytes_in, bytes);
 	}
+	return n == BATCH;
 }
 
 /* ---- ICMP errors ------------------------------------------------------------- */

@@ -143,6 +143,7 @@ static void on_event(void *arg, const struct ipsec_event *event)
 
 static void take_sockets(struct shard *shard, const struct epoll_event *events, int count)
 {
+	bool more = false;
 	for (int i = 0; i < count; i++) {
 		/* The mailbox and the kernel channel have no pointer: they are looked after each
 		 * time around anyway. */
@@ -154,9 +155,10 @@ static void take_sockets(struct shard *shard, const struct epoll_event *events, 
 			shard_receive_errors(shard, socket);
 		}
 		if (events[i].events & EPOLLIN) {
-			shard_receive(shard, socket);
+			more |= shard_receive(shard, socket);
 		}
 	}
+	backlog_note(&shard->backlog, shard->now_ms, more);
 }
 
 /* ---- the loop -------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #ifndef SHARD_SHARD_SET_H
 #define SHARD_SHARD_SET_H
 
+#include "backlog.h"
 #include "command.h"
 #include "outbox.h"
 #include "placement.h"
@@ -93,6 +94,7 @@ struct shard {
 	unsigned jobs_in_flight;
 	struct random_stock random;
 	struct half_open_view half_open;
+	struct backlog backlog;
 	struct report_run *reports;
 	uint32_t last_report_id;
 	struct errand *shutdown; /* while one is carried out */
