@@ -187,6 +187,9 @@ static int idle_time(struct shard *shard)
 	if (!shard->outboxes_empty) {
 		next = earlier(next, shard->now_ms + OUTBOX_RETRY);
 	}
+	if (shard->news != NULL) {
+		next = earlier(next, shard->news_due_ms);
+	}
 	if (shard->shutdown != NULL) {
 		next = earlier(next, shard->shutdown_until_ms);
 	}
@@ -235,6 +238,7 @@ static void turn(struct shard *shard)
 	/* Before the control thread may learn that all is deleted. */
 	shard_tell_tally(shard);
 	shard_continue_shutdown(shard);
+	shard_post_news(shard);
 	shard->outboxes_empty = flush_outboxes(shard);
 	shard_send_flush(shard);
 	shard_tend_stock(shard, idle);
@@ -324,6 +328,7 @@ static void free_parts(struct shard *shard)
 	}
 	send_queue_free(shard->send);
 	receive_batch_free(shard->receive);
+	shard_drop_news(shard);
 	for (unsigned i = 0; shard->peers != NULL && i < shard->set->count; i++) {
 		outbox_clear(&shard->peers[i], shard_discard_mail);
 	}

@@ -41,6 +41,7 @@ enum inbox_kind {
 
 struct report;
 struct report_run;
+struct news;
 
 /* Jobs that wait to be run on the shard itself, where there are no workers. */
 struct inline_jobs {
@@ -95,6 +96,8 @@ struct shard {
 	struct random_stock random;
 	struct half_open_view half_open;
 	struct backlog backlog;
+	struct news *news; /* that the other shards have not been told yet */
+	uint64_t news_due_ms;
 	struct report_run *reports;
 	uint32_t last_report_id;
 	struct errand *shutdown; /* while one is carried out */
