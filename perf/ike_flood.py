@@ -13,7 +13,10 @@ seconds.
   p50, p99, max   of their set-up latency, retransmissions included
   CPU             share of one core that the responder took
   waited          share of the time that it was ready to run but others had the cores
-  cookies         asked for, a second; refused: requests dropped for overload or for the number of half-open IKE SAs
+  cookies         asked for, a second
+  shed            requests without a cookie that it dropped unread because its socket was about to overflow
+  refused         requests dropped for overload or for the number of half-open IKE SAs
+  begun           IKE SAs that it began: those of honest peers, and those of forged requests before it asked for cookies
 
     perf/ike_flood.py [--flood 50000] [--rate 100] [--seconds 40] [--shards 1] [--ddos-mode auto] [--json]
 """
@@ -60,7 +63,9 @@ class Flood:
 
 def counters(pluto):
     statistics = pluto.statistics()
-    return {name: int(statistics.get(key, 0)) for name, key in COUNTERS.items()}
+    result = {name: int(statistics.get(key, 0)) for name, key in COUNTERS.items()}
+    result["shed"] = sum(int(v) for k, v in statistics.items() if k.startswith("plutonium.shard.") and k.endswith(".shed"))
+    return result
 
 
 def honest(options, network, seconds, pattern):
@@ -81,7 +86,7 @@ def observed(network, pluto, work):
     row = work()
     cpu, seconds, lost = pluto.cpu_s() - cpu, time.monotonic() - started, network.udp(network.responder)
     after = counters(pluto)
-    row.update({name: after[name] - before[name] for name in COUNTERS})
+    row.update({name: after[name] - before[name] for name in after})
     row.update(seconds=seconds, core_percent=cpu / seconds * 100,
                waited_percent=(pluto.waited_s() - waited) / seconds * 100, lost=lost["RcvbufErrors"] - udp["RcvbufErrors"],
                read=lost["InDatagrams"] - udp["InDatagrams"], resident=pluto.resident())
@@ -122,11 +127,11 @@ def show(rows):
         lines.append([r["case"], f"{r['flood']['per_second']:,.0f}/s" if r["flood"] else "-",
                       f"{r['taken_share'] * 100:.1f} %", f"{r['established']:,} of {r['begun_by_peers']:,}",
                       f"{latency['p50']:.1f}", f"{latency['p99']:.1f}", f"{latency['max']:.0f}",
-                      f"{r['retransmits']:,}", f"{r['core_percent']:.0f} %", f"{r['waited_percent']:.0f} %", f"{r['cookies_sent'] / r['seconds']:,.0f}/s",
+                      f"{r['retransmits']:,}", f"{r['core_percent']:.0f} %", f"{r['waited_percent']:.0f} %", f"{r['cookies_sent'] / r['seconds']:,.0f}/s", f"{r['shed']:,}",
                       f"{r['refused_half_open'] + r['refused_overload']:,}", f"{r['begun']:,}"])
         if r["failed"]:
             print(f"{r['case']}: failed: {r['failed']}")
-    table(["honest tunnels", "flood", "taken", "up", "p50 ms", "p99 ms", "max ms", "retransmits", "CPU", "waited", "cookies",
+    table(["honest tunnels", "flood", "taken", "up", "p50 ms", "p99 ms", "max ms", "retransmits", "CPU", "waited", "cookies", "shed",
            "refused", "begun"], lines)
 
 

@@ -147,7 +147,7 @@ static void take_sockets(struct shard *shard, const struct epoll_event *events, 
 	for (int i = 0; i < count; i++) {
 		/* The mailbox and the kernel channel have no pointer: they are looked after each
 		 * time around anyway. */
-		const struct ike_socket *socket = events[i].data.ptr;
+		struct ike_socket *socket = events[i].data.ptr;
 		if (socket == NULL) {
 			continue;
 		}

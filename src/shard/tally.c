@@ -52,6 +52,7 @@ bool shard_set_stats(const struct shard_set *set, unsigned i, struct shard_stats
 		.datagrams_out = tally_read(&t->datagrams_out),
 		.bytes_in = tally_read(&t->bytes_in),
 		.bytes_out = tally_read(&t->bytes_out),
+		.shed = tally_read(&t->shed),
 		.not_ike = tally_read(&t->not_ike),
 		.handed_over = tally_read(&t->handed_over),
 		.handed_in = tally_read(&t->handed_in),

@@ -377,6 +377,28 @@ static void cookie_is_asked_for_before_all_else(void **state)
 	end(f);
 }
 
+static bool is_first(const struct captured *c)
+{
+	return ike_message_is_first(bytes_of(c->bytes, c->len));
+}
+
+static void first_requests_are_told_from_others(void **state)
+{
+	struct fixture *f = fixture_new(&usual, &usual, false);
+
+	(void)state;
+	f->east->want_cookies = true;
+	fixture_initiate(f);
+	fixture_pass(f, 2000);
+	assert_true(is_first(message(f, SA_INIT, false, 0)));
+	assert_false(is_first(message(f, SA_INIT, false, 1))); /* with the cookie */
+	assert_false(is_first(message(f, SA_INIT, true, 1)));
+	assert_false(is_first(message(f, AUTH, false, 0)));
+	assert_false(ike_message_is_first(bytes_of(message(f, SA_INIT, false, 0)->bytes, 27)));
+	assert_false(ike_message_is_first(bytes_of(NULL, 0)));
+	end(f);
+}
+
 static void wrong_group_is_put_right(void **state)
 {
 	struct side_config west = {.ike = "aes_gcm256-sha2_512;dh31+dh19"},
@@ -747,6 +769,7 @@ int main(void)
 		cmocka_unit_test(cookie_is_asked_for_and_brought),
 		cmocka_unit_test(cookie_of_another_initiator_is_refused),
 		cmocka_unit_test(cookie_is_asked_for_before_all_else),
+		cmocka_unit_test(first_requests_are_told_from_others),
 		cmocka_unit_test(wrong_group_is_put_right),
 		cmocka_unit_test(no_common_proposal_ends_in_words),
 		cmocka_unit_test(forged_refusal_does_no_harm),

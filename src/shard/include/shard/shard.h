@@ -124,6 +124,7 @@ struct shard_stats {
 			       */
 	uint64_t handed_in;   /* ... and were taken in here */
 	uint64_t hand_over_lost; /* the owner's mailbox was full */
+	uint64_t shed; /* strangers' requests, dropped because a socket's buffer was nearly full */
 	uint64_t not_ike;     /* datagrams on the NAT-T port without the marker: ESP, keepalives */
 	uint64_t send_errors; /* datagrams that could not be sent */
 	uint64_t lines_lost;  /* lines for watchers: the control thread did not keep up */
