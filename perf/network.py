@@ -37,6 +37,13 @@ class Network:
         run("ip", "-n", self.clients, "route", "add", "local", SOURCES, "dev", "lo")
         run("ip", "-n", self.responder, "route", "add", SOURCES, "via", CLIENT_SIDE)
 
+    def udp(self, namespace):
+        """What the kernel counts of the UDP of all sockets there (the fields of /proc/net/snmp)."""
+        text = subprocess.run(["ip", "netns", "exec", namespace, "cat", "/proc/net/snmp"], check=True, text=True,
+                              stdout=subprocess.PIPE).stdout
+        names, values = (line.split()[1:] for line in text.splitlines() if line.startswith("Udp:"))
+        return dict(zip(names, map(int, values)))
+
     def __exit__(self, *_):
         for name in (self.clients, self.responder):
             subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL, check=False)

@@ -62,10 +62,15 @@ class Responder:
 
     def cpu_s(self):
         """Process clock, to the nanosecond: the sum over its threads, none of which ends meanwhile."""
-        total = 0
-        for task in pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat"):
-            total += int(task.read_text().split()[0])
-        return total / 1e9
+        return self._scheduler(0)
+
+    def waited_s(self):
+        """How long its threads were ready to run, and others ran: what the rest of the machine takes from it."""
+        return self._scheduler(1)
+
+    def _scheduler(self, field):
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[field]) for task in tasks) / 1e9
 
     def resident(self):
         pages = int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
@@ -84,9 +89,10 @@ class Responder:
 class Pluto(Responder):
     name = "plutonium"
 
-    def __init__(self, network, directory, build, tunnels, shards=1, nhelpers=0, dpd_s=0):
+    def __init__(self, network, directory, build, tunnels, shards=1, nhelpers=0, dpd_s=0, more=()):
         super().__init__(network, directory, build, tunnels)
         self.shards, self.nhelpers, self.dpd_s = shards, nhelpers, dpd_s
+        self.more = more  # options of its own
         self.load_seconds = None  # what loading its connections took
         self.version = subprocess.run([build / "src/pluto/pluto", "--version"], text=True, check=True,
                                       stdout=subprocess.PIPE).stdout.split()[-1]
@@ -99,7 +105,7 @@ class Pluto(Responder):
         (self.directory / "ipsec.conf").write_text(config)
         self.launch(self.build / "src/pluto/pluto", "--nofork", "--use-none", "--rundir", self.directory,
                     "--secretsfile", self.directory / "ipsec.secrets", "--logfile", self.directory / "log",
-                    "--shards", self.shards, "--nhelpers", self.nhelpers, ready=self.directory / "pluto.ctl")
+                    "--shards", self.shards, "--nhelpers", self.nhelpers, *self.more, ready=self.directory / "pluto.ctl")
         started = time.monotonic()
         self.tool("addconn", "--config", self.directory / "ipsec.conf", "--autoall")
         self.load_seconds = time.monotonic() - started

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define INTERVAL_MS 500
+
 /* "client{}" with the number in the place of the braces; without braces as it is. */
 static void fill_pattern(const char *pattern, unsigned i, char *out, size_t size)
 {
@@ -97,6 +99,16 @@ static bool set_ends(struct connection *c, const struct clients *clients, unsign
 	return true;
 }
 
+/* The clients' clocks are not one: spread evenly over the range, by a multiplicative hash of the
+ * number, so that a run can be repeated. The engine doubles it each time. */
+static uint32_t retransmit_interval(const struct options *options, unsigned i)
+{
+	uint32_t range = INTERVAL_MS * options->jitter_percent / 100;
+
+	return INTERVAL_MS - range +
+	       (uint32_t)((uint64_t)(i * 2654435761u) * (2 * range + 1) >> 32);
+}
+
 struct connection *client_connection(const struct clients *clients, unsigned i)
 {
 	char name[16];
@@ -120,7 +132,7 @@ struct connection *client_connection(const struct clients *clients, unsigned i)
 	c->child_proposals = proposal_list_ref(clients->child_proposals);
 	c->ike_life_s = c->child_life_s = 86400;
 	c->rekey = false;
-	c->retransmit_interval_ms = 500;
+	c->retransmit_interval_ms = retransmit_interval(clients->options, i);
 	c->retransmit_timeout_s = clients->options->retransmit_s;
 	c->dpd_delay_s = clients->options->dpd_s;
 	c->keying_tries = 1; /* what failed is reported, not tried again */

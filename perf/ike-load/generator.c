@@ -15,6 +15,7 @@
 #define IKE_PORT           500
 #define NAT_PORT           4500
 #define JOB_BATCH          32
+#define BEGIN_BATCH        64 /* a turn: answers must be read meanwhile, also when all begin at once */
 #define DELETE_BATCH       16
 #define IDLE_MAX_MS        50 /* so that a new phase is seen */
 #define DELETE_PATIENCE_MS 30000
@@ -216,13 +217,15 @@ static unsigned due(const struct generator *g, uint64_t now_ns)
 	return share == 0 || n > g->count ? g->count : (unsigned)n;
 }
 
-static void begin_tunnels(struct generator *g)
+/* True: more could have begun. */
+static bool begin_tunnels(struct generator *g)
 {
 	unsigned most = g->options->in_flight / g->options->shards;
-	unsigned target = due(g, clock_ns());
+	unsigned target = due(g, clock_ns()), end = g->begun + BEGIN_BATCH;
 
-	while (g->begun < target && g->in_flight < most)
+	while (g->begun < target && g->begun < end && g->in_flight < most)
 		begin_tunnel(g);
+	return g->begun < target && g->in_flight < most;
 }
 
 static void give_up(struct generator *g)
@@ -268,20 +271,22 @@ static enum phase phase_of(const struct generator *g)
 	return __atomic_load_n(&g->phase, __ATOMIC_ACQUIRE);
 }
 
-static void step_phase(struct generator *g, enum phase phase)
+/* True: there is more to do at once. */
+static bool step_phase(struct generator *g, enum phase phase)
 {
-	bool done = false;
+	bool done = false, more = false;
 
 	if (phase == PHASE_SETUP) {
 		if (!g->start_ns)
 			g->start_ns = g->end_ns = clock_ns();
-		begin_tunnels(g);
+		more = begin_tunnels(g);
 		done = setup_done(g);
 	} else if (phase == PHASE_DELETE) {
 		done = delete_done(g);
 	}
 	if (done)
 		__atomic_store_n(&g->done, phase, __ATOMIC_RELEASE);
+	return more;
 }
 
 /* ---- the loop ----------------------------------------------------------------------- */
@@ -326,7 +331,7 @@ static void turn(struct generator *g, enum phase phase)
 	more |= run_jobs(g);
 	take_answers(g);
 	timer_wheel_expire(g->wheel, g->now_ms, 256, take_timer, g);
-	step_phase(g, phase);
+	more |= step_phase(g, phase);
 	datagrams_flush(g->plain);
 	datagrams_flush(g->nat);
 	urcu_qsbr_quiescent_state();

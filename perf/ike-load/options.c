@@ -28,6 +28,7 @@ enum {
 	OPT_RETRANSMIT,
 	OPT_TIMEOUT,
 	OPT_BUFFER,
+	OPT_JITTER,
 	OPT_JSON,
 };
 
@@ -52,6 +53,7 @@ static const struct option long_options[] = {
 	{"retransmit-timeout", required_argument, NULL, OPT_RETRANSMIT},
 	{"timeout", required_argument, NULL, OPT_TIMEOUT},
 	{"socket-buffer", required_argument, NULL, OPT_BUFFER},
+	{"jitter", required_argument, NULL, OPT_JITTER},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"help", no_argument, NULL, 'h'},
 	{0},
@@ -82,6 +84,9 @@ static const char usage_text[] =
 	"  --retransmit-timeout S  give a request up after so long (30)\n"
 	"  --timeout S             end the set-up after so long, come what may (600)\n"
 	"  --socket-buffer BYTES   SO_RCVBUF (the system's default)\n"
+	"  --jitter PERCENT        each client's first retransmission after 500 ms, give or take "
+	"so "
+	"much (0)\n"
 	"  --json                  one line of JSON a phase\n";
 
 __attribute__((format(printf, 1, 2), noreturn)) static void refuse(const char *format, ...)
@@ -148,7 +153,7 @@ static void take(struct options *o, int option, const char *name, const char *va
 		o->rate = rate_of(value);
 		break;
 	case OPT_IN_FLIGHT:
-		o->in_flight = number(name, value, 1, 1000000);
+		o->in_flight = number(name, value, 1, TUNNELS_MAX);
 		break;
 	case OPT_AUTH:
 		o->auth = auth_of(value);
@@ -200,6 +205,9 @@ static void take(struct options *o, int option, const char *name, const char *va
 		break;
 	case OPT_BUFFER:
 		o->socket_buffer = number(name, value, 4096, 1u << 30);
+		break;
+	case OPT_JITTER:
+		o->jitter_percent = number(name, value, 0, 90);
 		break;
 	case OPT_JSON:
 		o->json = true;

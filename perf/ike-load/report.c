@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define STEP_US 100000 /* of the time series */
+
 static uint64_t sum(const struct options *o, const struct generator *g, const char *key)
 {
 	uint64_t total = 0;
@@ -48,14 +50,18 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static struct latencies collect(const struct options *o, const struct generator *g)
+/* Of the tunnels that came up: how long each took, or (`since` not 0) when it was up. */
+static struct latencies collect(const struct options *o, const struct generator *g, uint64_t since)
 {
 	struct latencies l = {.us = calloc(o->tunnels, sizeof(uint32_t))};
 
 	for (unsigned s = 0; l.us && s < o->shards; s++) {
 		for (unsigned i = 0; i < g[s].count; i++) {
-			if (g[s].tunnels[i].latency_us)
-				l.us[l.count++] = g[s].tunnels[i].latency_us;
+			const struct tunnel *t = &g[s].tunnels[i];
+			uint64_t began_us = since ? (t->began_ns - since) / 1000 : 0;
+
+			if (t->latency_us)
+				l.us[l.count++] = (uint32_t)(began_us + t->latency_us);
 		}
 	}
 	if (l.us)
@@ -79,7 +85,7 @@ static double percentile(const struct latencies *l, double share)
 
 struct setup {
 	double seconds;
-	struct latencies latencies;
+	struct latencies latencies, up_after;
 	struct causes causes;
 	struct datagram_counts traffic;
 	uint64_t retransmits;
@@ -88,7 +94,7 @@ struct setup {
 
 static struct setup setup_of(const struct options *o, const struct generator *g)
 {
-	struct setup s = {.latencies = collect(o, g), .traffic = traffic(o, g)};
+	struct setup s = {.latencies = collect(o, g, 0), .traffic = traffic(o, g)};
 	uint64_t start = UINT64_MAX, end = 0;
 
 	for (unsigned i = 0; i < o->shards; i++) {
@@ -97,6 +103,7 @@ static struct setup setup_of(const struct options *o, const struct generator *g)
 		causes_merge(&s.causes, &g[i].causes);
 	}
 	s.seconds = (end - start) / 1e9;
+	s.up_after = collect(o, g, start);
 	s.rate_over_time_len = (uint64_t)s.seconds + 1;
 	if (s.rate_over_time_len > SECONDS_MAX)
 		s.rate_over_time_len = SECONDS_MAX;
@@ -111,6 +118,30 @@ static uint64_t in_second(const struct options *o, const struct generator *g, ui
 	for (unsigned i = 0; i < o->shards; i++)
 		n += g[i].per_second[second];
 	return n;
+}
+
+/* How many were up by then, a tenth of a second after the other. */
+static void up_over_time(const struct latencies *up_after)
+{
+	size_t n = 0;
+
+	for (uint64_t until_us = STEP_US; n < up_after->count; until_us += STEP_US) {
+		while (n < up_after->count && up_after->us[n] <= until_us)
+			n++;
+		printf("%s%zu", until_us > STEP_US ? ", " : "", n);
+	}
+}
+
+/* When this share of all tunnels, failed ones included, was up. */
+static void up_after(const struct options *o, const struct setup *s, unsigned percent)
+{
+	size_t wanted = ((size_t)o->tunnels * percent + 99) / 100;
+
+	printf("%s\"%u\": ", percent > 50 ? ", " : "", percent);
+	if (s->up_after.count < wanted)
+		fputs("null", stdout);
+	else
+		printf("%.6f", s->up_after.us[wanted - 1] / 1e6);
 }
 
 static void json_text(const char *text)
@@ -149,7 +180,13 @@ static void setup_json(const struct options *o, const struct generator *g, const
 		json_text(s->causes.causes[i].text);
 		printf(": %llu", (unsigned long long)s->causes.causes[i].times);
 	}
-	fputs("}, \"over_time\": [", stdout);
+	fputs("}, \"up_after_s\": {", stdout);
+	up_after(o, s, 50);
+	up_after(o, s, 99);
+	up_after(o, s, 100);
+	fputs("}, \"up_each_100_ms\": [", stdout);
+	up_over_time(&s->up_after);
+	fputs("], \"over_time\": [", stdout);
 	for (uint64_t i = 0; i < s->rate_over_time_len; i++)
 		printf("%s%llu", i ? ", " : "", (unsigned long long)in_second(o, g, i));
 	puts("]}");
@@ -189,6 +226,7 @@ void report_setup(const struct options *o, const struct generator *g)
 		setup_text(o, g, &s);
 	fflush(stdout);
 	free(s.latencies.us);
+	free(s.up_after.us);
 }
 
 /* ---- afterwards ------------------------------------------------------------------------ */

@@ -5,31 +5,43 @@
 
 #include "engine_state.h"
 
-#include <string.h>
-
 #define SECRET_PERIOD_S 60
+
+/* The secret of this number; that of the last one asked for is kept, since a flood asks for the
+ * same all the time. */
+static struct bytes period_secret(struct ike_engine *engine, uint32_t number)
+{
+	struct cookie_period *period = &engine->cookie_period;
+	uint8_t bytes[4];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct bytes part = bytes_of(bytes, sizeof(bytes));
+
+	if (!period->made || period->number != number) {
+		write_u32(&w, number);
+		prf(engine->config.crypto, algorithm_by_id(TRANSFORM_PRF, PRF_HMAC_SHA2_256),
+			bytes_of(engine->cookie_secret, sizeof(engine->cookie_secret)), &part, 1,
+			period->secret);
+		period->number = number;
+		period->made = true;
+	}
+	return bytes_of(period->secret, sizeof(period->secret));
+}
 
 static void cookie_mac(struct ike_engine *engine, uint32_t number, const struct ike_path *path,
 	uint64_t spi_i, struct bytes nonce, uint8_t out[COOKIE_LEN])
 {
 	const struct algorithm *hmac = algorithm_by_id(TRANSFORM_PRF, PRF_HMAC_SHA2_256);
-	uint8_t fixed[32], period_secret[32], period[4];
-	struct writer w = writer_of(fixed, sizeof(fixed)), p = writer_of(period, sizeof(period));
-	struct bytes number_part = bytes_of(period, sizeof(period)), parts[2];
+	uint8_t fixed[32];
+	struct writer w = writer_of(fixed, sizeof(fixed)), head = writer_of(out, 4);
+	struct bytes parts[2];
 
-	write_u32(&p, number);
-	prf(engine->config.crypto, hmac,
-		bytes_of(engine->cookie_secret, sizeof(engine->cookie_secret)), &number_part, 1,
-		period_secret);
 	write_u64(&w, spi_i);
 	write_copy(&w, path->remote.address.bytes, ip_len(path->remote.address.family));
 	write_u16(&w, path->remote.port);
 	parts[0] = writer_bytes(&w);
 	parts[1] = nonce;
-	memcpy(out, period, sizeof(period));
-	prf(engine->config.crypto, hmac, bytes_of(period_secret, sizeof(period_secret)), parts, 2,
-		out + 4);
-	secret_wipe(period_secret, sizeof(period_secret));
+	write_u32(&head, number);
+	prf(engine->config.crypto, hmac, period_secret(engine, number), parts, 2, out + 4);
 }
 
 static uint32_t secret_number(struct ike_engine *engine)

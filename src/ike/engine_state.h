@@ -15,6 +15,13 @@ bool rate_limit_pass(struct rate_limit *limit, uint64_t now_ms);
 struct wanted;
 struct route;
 
+/* The secret that is derived from the root secret for some time. */
+struct cookie_period {
+	uint32_t number;
+	bool made;
+	uint8_t secret[32];
+};
+
 struct ike_engine {
 	struct ike_engine_config config;
 	struct ike_host *host;
@@ -31,6 +38,7 @@ struct ike_engine {
 		identity_bytes, request_bytes;
 	bool listening, shutting_down;
 	uint8_t cookie_secret[32];
+	struct cookie_period cookie_period;
 	struct rate_limit log_limit, stray_limit;
 	struct ike_walk *walks;
 	/* While a request is dispatched: where it came from, and its response goes to. */

@@ -1,4 +1,5 @@
 /* The IKE header (RFC 7296, section 3.1). */
+#include "ike/engine.h"
 #include "message.h"
 
 bool ike_header_decode(struct bytes message, struct ike_header *header)
@@ -14,6 +15,14 @@ bool ike_header_decode(struct bytes message, struct ike_header *header)
 	header->message_id = read_u32(&r);
 	header->length = read_u32(&r);
 	return !r.failed;
+}
+
+bool ike_message_is_first(struct bytes message)
+{
+	struct ike_header header;
+
+	return ike_header_decode(message, &header) && !header.spi_r &&
+	       header.next_payload != PAYLOAD_NOTIFY;
 }
 
 const char *exchange_name(uint8_t exchange)

@@ -90,36 +90,44 @@ static void find_cookie(struct ike_engine *engine, const struct incoming *in, st
 	}
 }
 
-static bool take_apart(
+/* What a cookie is made of: no more is looked at before it has been brought. */
+static bool take_nonce(
 	struct ike_engine *engine, const struct incoming *in, struct init_parts *parts)
 {
-	const struct payload *sa = payload_find(&in->payloads, PAYLOAD_SA);
-	const struct payload *ke = payload_find(&in->payloads, PAYLOAD_KE);
 	const struct payload *nonce = payload_find(&in->payloads, PAYLOAD_NONCE);
-	char error[160];
 
 	*parts = (struct init_parts){0};
 	if (in->len > REQUEST_MAX) {
 		refuse_malformed(engine, in, "longer than any honest one");
 		return false;
 	}
-	if (!sa || !ke || !nonce) {
-		refuse_malformed(engine, in,
-			!sa   ? "no SA payload"
-			: !ke ? "no KE payload"
-			      : "no nonce");
+	if (!nonce || !nonce_payload_decode(nonce->body, &parts->nonce)) {
+		refuse_malformed(engine, in, nonce ? "bad nonce" : "no nonce");
+		return false;
+	}
+	find_cookie(engine, in, &parts->cookie);
+	return true;
+}
+
+static bool take_offer(
+	struct ike_engine *engine, const struct incoming *in, struct init_parts *parts)
+{
+	const struct payload *sa = payload_find(&in->payloads, PAYLOAD_SA);
+	const struct payload *ke = payload_find(&in->payloads, PAYLOAD_KE);
+	char error[160];
+
+	if (!sa || !ke) {
+		refuse_malformed(engine, in, sa ? "no KE payload" : "no SA payload");
 		return false;
 	}
 	if (!sa_payload_decode(sa->body, engine->received, PROPOSALS_MAX, error, sizeof(error))) {
 		refuse_malformed(engine, in, error);
 		return false;
 	}
-	if (!ke_payload_decode(ke->body, &parts->group, &parts->ke) ||
-		!nonce_payload_decode(nonce->body, &parts->nonce)) {
-		refuse_malformed(engine, in, "bad KE payload or nonce");
+	if (!ke_payload_decode(ke->body, &parts->group, &parts->ke)) {
+		refuse_malformed(engine, in, "bad KE payload");
 		return false;
 	}
-	find_cookie(engine, in, &parts->cookie);
 	return true;
 }
 
@@ -281,8 +289,11 @@ void init_request(struct ike_engine *engine, struct incoming *in)
 		}
 		return;
 	}
-	if (!engine->listening || !has_room(engine) || !take_apart(engine, in, &parts) ||
-		!pass_cookie(engine, in, &parts))
+	/* The cookie first: when there is no more room for strangers, whoever has proved its
+	 * address is not to be told from them otherwise, and asking costs the least. */
+	if (!engine->listening || !take_nonce(engine, in, &parts) ||
+		!pass_cookie(engine, in, &parts) || !has_room(engine) ||
+		!take_offer(engine, in, &parts))
 		return;
 	c = find_connection(engine, in, &parts, &chosen);
 	if (!c)

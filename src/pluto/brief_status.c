@@ -11,6 +11,17 @@ static uint64_t count(const struct pluto *p, const char *key)
 	return counters_value(p->counters, p->shards, key);
 }
 
+static bool some_shard_asks(const struct pluto *p)
+{
+	struct shard_stats s;
+
+	for (unsigned i = 0; shard_set_stats(p->shards, i, &s); i++) {
+		if (s.asks_cookies)
+			return true;
+	}
+	return false;
+}
+
 enum step_result brief_status(struct report *r)
 {
 	const struct pluto *p = r->pluto;
@@ -18,7 +29,8 @@ enum step_result brief_status(struct report *r)
 	uint64_t anonymous = count(p, "current.states.iketype.anonymous");
 	uint64_t children = count(p, "current.states.ipsec");
 	bool busy = p->options.ddos_mode == DDOS_BUSY ||
-		    (p->options.ddos_mode == DDOS_AUTO && half_open >= p->options.ddos_threshold);
+		    (p->options.ddos_mode == DDOS_AUTO &&
+			    (half_open >= p->options.ddos_threshold || some_shard_asks(p)));
 	bool full = p->options.max_half_open && half_open >= p->options.max_half_open;
 
 	report_text_line(r, "State Information: DDoS cookies %s, %s new IKE connections",

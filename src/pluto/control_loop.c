@@ -202,17 +202,21 @@ static int time_to_sleep(struct pluto *p)
 	return due <= now ? 0 : due - now > 60000 ? 60000 : (int)(due - now) + 1;
 }
 
+/* How many there are; -1 with errno. A stop and continue, or a debugger, interrupts the wait
+ * without any signal's being delivered: that is no event. */
 static int wait_for_events(struct pluto *p, struct epoll_event *events)
 {
-	int timeout = time_to_sleep(p), n;
+	int timeout = time_to_sleep(p), n, cause;
 
 	if (!mailbox_sleep(p->mailbox))
 		timeout = 0;
 	urcu_qsbr_thread_offline();
 	n = epoll_wait(p->epoll, events, EVENTS_AT_ONCE, timeout);
+	cause = errno; /* what follows has errors of its own */
 	urcu_qsbr_thread_online();
 	mailbox_awake(p->mailbox);
-	return n;
+	errno = cause;
+	return n < 0 && cause == EINTR ? 0 : n;
 }
 
 bool control_loop_run(struct pluto *p)
@@ -222,7 +226,7 @@ bool control_loop_run(struct pluto *p)
 	while (!p->ended) {
 		int n = wait_for_events(p, events);
 
-		if (n < 0 && errno != EINTR) {
+		if (n < 0) {
 			log_line(LOG_LINE_ERROR, "control loop: %s", strerror(errno));
 			return false;
 		}

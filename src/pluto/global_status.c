@@ -118,7 +118,9 @@ static void say_shard(struct report *r, unsigned i, const struct shard_stats *s)
 	} items[] = {
 		{"ike_sas", s->ike_sas},
 		{"half_open", s->half_open},
+		{"asks_cookies", s->asks_cookies},
 		{"datagrams_in", s->datagrams_in},
+		{"shed", s->shed},
 		{"datagrams_out", s->datagrams_out},
 		{"bytes_in", s->bytes_in},
 		{"bytes_out", s->bytes_out},

@@ -191,6 +191,19 @@ static uint64_t half_open_everywhere(struct shard *shard, uint64_t own)
 	return own + view->others;
 }
 
+static bool overrun(struct shard *shard, uint64_t half_open, bool piling_up)
+{
+	bool begins;
+	bool wanted = backlog_wants_cookies(&shard->backlog, shard->now_ms, piling_up, &begins);
+	if (begins) {
+		log_line(LOG_LINE_WARNING,
+			"shard %u does not keep up, with %llu half-open IKE SAs: asking new "
+			"initiators for cookies for a while",
+			shard->index, (unsigned long long)half_open);
+	}
+	return wanted;
+}
+
 static bool host_require_cookie(struct ike_host *host, uint64_t half_open)
 {
 	struct shard *shard = shard_of_host(host);
@@ -202,7 +215,9 @@ static bool host_require_cookie(struct ike_host *host, uint64_t half_open)
 	case DDOS_AUTO:
 		break;
 	}
-	return half_open_everywhere(shard, half_open) >= shard->set->config.ddos_threshold;
+	uint64_t all = half_open_everywhere(shard, half_open);
+	uint64_t threshold = shard->set->config.ddos_threshold;
+	return all >= threshold || overrun(shard, all, all >= threshold / BACKLOG_HALF_OPEN_PART);
 }
 
 static bool host_refuse_new(struct ike_host *host, uint64_t half_open)

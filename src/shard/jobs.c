@@ -3,6 +3,9 @@
 #include "shard_set.h"
 
 #define INLINE_BATCH 16
+/* A turn of the loop may bring more requests than one batch; they wait better in the socket's
+ * buffer than here, where they would be refused. But timers and established SAs wait meanwhile. */
+#define INLINE_TURN_NS 2000000
 
 static bool queue_inline(struct shard *shard, struct crypto_job *job)
 {
@@ -62,15 +65,12 @@ static unsigned take_inline(struct inline_jobs *q, struct crypto_job **jobs, uns
 	return n;
 }
 
-void shard_run_inline_jobs(struct shard *shard)
+/* Returns when it ended. */
+static uint64_t run_inline_batch(struct shard *shard, uint64_t start)
 {
 	struct crypto_job *jobs[INLINE_BATCH];
 	unsigned n = take_inline(&shard->inline_jobs, jobs, INLINE_BATCH);
-	if (n == 0) {
-		return;
-	}
 	struct tally *tally = &shard->tally;
-	uint64_t start = clock_ns();
 	for (unsigned i = 0; i < n; i++) {
 		tally_add(&tally->job_wait_ns, start - jobs[i]->submitted_ns);
 	}
@@ -82,6 +82,18 @@ void shard_run_inline_jobs(struct shard *shard)
 	for (unsigned i = 0; i < n; i++) {
 		ike_engine_job_done(shard->engine, jobs[i]);
 	}
+	return clock_ns();
+}
+
+void shard_run_inline_jobs(struct shard *shard)
+{
+	if (shard->inline_jobs.count == 0) {
+		return;
+	}
+	uint64_t start = clock_ns(), now = start;
+	do {
+		now = run_inline_batch(shard, now);
+	} while (shard->inline_jobs.count >= INLINE_BATCH && now - start < INLINE_TURN_NS);
 }
 
 void shard_tend_stock(struct shard *shard, bool idle)

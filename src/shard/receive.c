@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <linux/sock_diag.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,21 @@ static bool strip_marker(bool nat, uint8_t **payload, size_t *len)
 	return true;
 }
 
+/* The kernel drops what finds the buffer full, whatever it is. Strangers' requests are dropped
+ * before it comes to that, which takes a fraction of the time that answering them would; peers that
+ * have an SA or a cookie get through. */
+static bool overflowing(const struct ike_socket *socket)
+{
+	uint32_t memory[SK_MEMINFO_VARS];
+	socklen_t len = sizeof memory;
+	if (getsockopt(socket->fd, SOL_SOCKET, SO_MEMINFO, memory, &len) != 0 ||
+		len <= SK_MEMINFO_RCVBUF * sizeof memory[0]) {
+		return false;
+	}
+	uint64_t used = memory[SK_MEMINFO_RMEM_ALLOC], size = memory[SK_MEMINFO_RCVBUF];
+	return socket->shedding ? used > size / 2 : used > size / 4 * 3;
+}
+
 static void take_datagram(struct shard *shard, const struct ike_socket *socket,
 	const struct ip_endpoint *remote, uint8_t *payload, size_t len)
 {
@@ -68,6 +84,8 @@ static void take_datagram(struct shard *shard, const struct ike_socket *socket,
 	unsigned owner = steering_owner(&shard->set->steering, socket->nat, payload, len);
 	if (!strip_marker(socket->nat, &payload, &len)) {
 		tally_add(&shard->tally.not_ike, 1);
+	} else if (socket->shedding && ike_message_is_first(bytes_of(payload, len))) {
+		tally_add(&shard->tally.shed, 1);
 	} else if (owner == shard->index || owner == STEERING_ANY) {
 		ike_engine_datagram(shard->engine, &path, payload, len);
 	} else {
@@ -75,7 +93,7 @@ static void take_datagram(struct shard *shard, const struct ike_socket *socket,
 	}
 }
 
-void shard_receive(struct shard *shard, const struct ike_socket *socket)
+bool shard_receive(struct shard *shard, struct ike_socket *socket)
 {
 	struct receive_batch *b = shard->receive;
 	for (unsigned i = 0; i < BATCH; i++) {
@@ -88,6 +106,7 @@ void shard_receive(struct shard *shard, const struct ike_socket *socket)
 	 * after all. */
 	int n = recvmmsg(socket->fd, b->headers, BATCH, MSG_DONTWAIT, NULL);
 	uint64_t bytes = 0;
+	socket->shedding = n == BATCH && overflowing(socket);
 	for (int i = 0; i < n; i++) {
 		const struct mmsghdr *m = &b->headers[i];
 		struct ip_endpoint remote;
@@ -103,6 +122,7 @@ void shard_receive(struct shard *shard, const struct ike_socket *socket)
 		tally_add(&shard->tally.datagrams_in, (uint64_t)n);
 		tally_add(&shard->tally.bytes_in, bytes);
 	}
+	return n == BATCH;
 }
 
 /* ---- ICMP errors ------------------------------------------------------------- */

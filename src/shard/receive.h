@@ -11,8 +11,9 @@ struct receive_batch;
  * are resident). */
 struct receive_batch *receive_batch_new(void);
 void receive_batch_free(struct receive_batch *batch);
-/* Takes one batch at most, so that one busy socket does not keep the others waiting. */
-void shard_receive(struct shard *shard, const struct ike_socket *socket);
+/* Takes one batch at most, so that one busy socket does not keep the others waiting. True: it was
+ * full, there may be more. */
+bool shard_receive(struct shard *shard, struct ike_socket *socket);
 /* Empties the socket's error queue, bounded. */
 void shard_receive_errors(struct shard *shard, const struct ike_socket *socket);
 

@@ -143,10 +143,11 @@ static void on_event(void *arg, const struct ipsec_event *event)
 
 static void take_sockets(struct shard *shard, const struct epoll_event *events, int count)
 {
+	bool more = false;
 	for (int i = 0; i < count; i++) {
 		/* The mailbox and the kernel channel have no pointer: they are looked after each
 		 * time around anyway. */
-		const struct ike_socket *socket = events[i].data.ptr;
+		struct ike_socket *socket = events[i].data.ptr;
 		if (socket == NULL) {
 			continue;
 		}
@@ -154,9 +155,10 @@ static void take_sockets(struct shard *shard, const struct epoll_event *events, 
 			shard_receive_errors(shard, socket);
 		}
 		if (events[i].events & EPOLLIN) {
-			shard_receive(shard, socket);
+			more |= shard_receive(shard, socket);
 		}
 	}
+	backlog_note(&shard->backlog, shard->now_ms, more);
 }
 
 /* ---- the loop -------------------------------------------------------------------- */
@@ -184,6 +186,9 @@ static int idle_time(struct shard *shard)
 	}
 	if (!shard->outboxes_empty) {
 		next = earlier(next, shard->now_ms + OUTBOX_RETRY);
+	}
+	if (shard->news != NULL) {
+		next = earlier(next, shard->news_due_ms);
 	}
 	if (shard->shutdown != NULL) {
 		next = earlier(next, shard->shutdown_until_ms);
@@ -233,6 +238,7 @@ static void turn(struct shard *shard)
 	/* Before the control thread may learn that all is deleted. */
 	shard_tell_tally(shard);
 	shard_continue_shutdown(shard);
+	shard_post_news(shard);
 	shard->outboxes_empty = flush_outboxes(shard);
 	shard_send_flush(shard);
 	shard_tend_stock(shard, idle);
@@ -322,6 +328,7 @@ static void free_parts(struct shard *shard)
 	}
 	send_queue_free(shard->send);
 	receive_batch_free(shard->receive);
+	shard_drop_news(shard);
 	for (unsigned i = 0; shard->peers != NULL && i < shard->set->count; i++) {
 		outbox_clear(&shard->peers[i], shard_discard_mail);
 	}

@@ -3,6 +3,7 @@
 #ifndef SHARD_SHARD_SET_H
 #define SHARD_SHARD_SET_H
 
+#include "backlog.h"
 #include "command.h"
 #include "outbox.h"
 #include "placement.h"
@@ -40,6 +41,7 @@ enum inbox_kind {
 
 struct report;
 struct report_run;
+struct news;
 
 /* Jobs that wait to be run on the shard itself, where there are no workers. */
 struct inline_jobs {
@@ -93,6 +95,9 @@ struct shard {
 	unsigned jobs_in_flight;
 	struct random_stock random;
 	struct half_open_view half_open;
+	struct backlog backlog;
+	struct news *news; /* that the other shards have not been told yet */
+	uint64_t news_due_ms;
 	struct report_run *reports;
 	uint32_t last_report_id;
 	struct errand *shutdown; /* while one is carried out */

@@ -9,8 +9,9 @@
 
 struct ike_socket {
 	int fd;
-	bool nat;   /* on the NAT-T port: messages carry the non-ESP marker */
-	bool fresh; /* not yet in the shard's epoll set */
+	bool nat;      /* on the NAT-T port: messages carry the non-ESP marker */
+	bool fresh;    /* not yet in the shard's epoll set */
+	bool shedding; /* its buffer is about to overflow: strangers' requests are dropped unread */
 	struct ip_endpoint local;
 };
 

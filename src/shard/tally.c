@@ -11,6 +11,7 @@ void shard_tell_tally(struct shard *shard)
 {
 	struct tally *t = &shard->tally;
 	tally_set(&t->ike_sas, ike_engine_sa_count(shard->engine));
+	tally_set(&t->asks_cookies, shard->now_ms < shard->backlog.cookies_until_ms);
 	tally_set(&t->timers, timer_wheel_count(shard->wheel));
 	tally_set(&t->kernel_pending, kernel_channel_pending(shard->channel));
 	if (shard->now_ms - shard->memory_told_ms < MEMORY_MS) {
@@ -46,10 +47,12 @@ bool shard_set_stats(const struct shard_set *set, unsigned i, struct shard_stats
 	*out = (struct shard_stats){
 		.ike_sas = tally_read(&t->ike_sas),
 		.half_open = shard_half_open(shard),
+		.asks_cookies = tally_read(&t->asks_cookies) != 0,
 		.datagrams_in = tally_read(&t->datagrams_in),
 		.datagrams_out = tally_read(&t->datagrams_out),
 		.bytes_in = tally_read(&t->bytes_in),
 		.bytes_out = tally_read(&t->bytes_out),
+		.shed = tally_read(&t->shed),
 		.not_ike = tally_read(&t->not_ike),
 		.handed_over = tally_read(&t->handed_over),
 		.handed_in = tally_read(&t->handed_in),

@@ -8,7 +8,8 @@
 struct tally {
 	uint64_t ike_sas, timers, kernel_pending;
 	uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
-	uint64_t not_ike;
+	uint64_t not_ike, shed;
+	uint64_t asks_cookies; /* for its backlog: 1 */
 	uint64_t handed_over, handed_in, hand_over_lost;
 	uint64_t send_errors;
 	uint64_t lines_lost, news_lost;

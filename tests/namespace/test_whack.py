@@ -1,4 +1,5 @@
 """Two plutos on one veth, without ESP: what whack says and how it exits."""
+import pathlib
 import re
 import signal
 
@@ -192,3 +193,18 @@ def test_asynchronous(pair):
     pair.east.listen()
     pair.west.whack('--name', 'v2', '--initiate', '--asynchronous', status=0)
     pair.west.wait_counter('current.states.ipsec', 1)
+
+
+def test_stopped_and_continued(pair):
+    """What waits in a system call is interrupted without a signal's being delivered."""
+    east = pair.east
+    for _ in range(3):
+        east.process.send_signal(signal.SIGSTOP)
+        wait_for('it has stopped', lambda: all(' (stopped)' in t.read_text() for t in threads(east)))
+        east.process.send_signal(signal.SIGCONT)
+        east.whack('--briefstatus', status=0)
+    assert 'control loop' not in east.log.read_text()
+
+
+def threads(pluto):
+    return list(pathlib.Path(f'/proc/{pluto.process.pid}/task').glob('*/status'))

@@ -340,6 +340,65 @@ static void cookie_of_another_initiator_is_refused(void **state)
 	end(f);
 }
 
+/* Whoever has not brought one costs no more than that, and is not turned away for want of room. */
+static void cookie_is_asked_for_before_all_else(void **state)
+{
+	struct fixture *f = fixture_new(&usual, &usual, false);
+	const struct captured *first;
+	struct ike_path path;
+
+	(void)state;
+	f->east->want_cookies = true;
+	fixture_initiate(f);
+	fixture_pass(f, 2000);
+	f->east->overload = 100;
+	first = message(f, SA_INIT, false, 0);
+	path = arriving(first);
+	fixture_inject(f->east, &path, first->bytes, first->len);
+	assert_int_equal(fixture_counter(f->east, "plutonium.ikev2.cookies.sent"), 2);
+	assert_int_equal(fixture_counter(f->east, "plutonium.ikev2.refused.overload"), 0);
+	/* Of no protocol and no transform: the proposal is not looked at yet. */
+	memset(first->bytes + 28 + 4 + 4, 0xff, 4);
+	fixture_inject(f->east, &path, first->bytes, first->len);
+	assert_int_equal(fixture_counter(f->east, "plutonium.ikev2.cookies.sent"), 3);
+	assert_int_equal(fixture_counter(f->east, "total.ike.mangled"), 0);
+	/* The one that has brought a cookie learns nothing either while there is no room. */
+	first = message(f, SA_INIT, false, 1);
+	first->bytes[0] ^= 1;
+	fixture_inject(f->east, &path, first->bytes, first->len);
+	assert_int_equal(fixture_counter(f->east, "plutonium.ikev2.cookies.bad"), 1);
+	first->bytes[0] ^= 1;
+	fixture_pass(f, 60000);
+	f->east->want_cookies = false;
+	fixture_inject(f->east, &path, first->bytes, first->len);
+	assert_int_equal(fixture_counter(f->east, "plutonium.ikev2.refused.overload"), 1);
+	f->east->want_cookies = true;
+	f->east->overload = 0;
+	end(f);
+}
+
+static bool is_first(const struct captured *c)
+{
+	return ike_message_is_first(bytes_of(c->bytes, c->len));
+}
+
+static void first_requests_are_told_from_others(void **state)
+{
+	struct fixture *f = fixture_new(&usual, &usual, false);
+
+	(void)state;
+	f->east->want_cookies = true;
+	fixture_initiate(f);
+	fixture_pass(f, 2000);
+	assert_true(is_first(message(f, SA_INIT, false, 0)));
+	assert_false(is_first(message(f, SA_INIT, false, 1))); /* with the cookie */
+	assert_false(is_first(message(f, SA_INIT, true, 1)));
+	assert_false(is_first(message(f, AUTH, false, 0)));
+	assert_false(ike_message_is_first(bytes_of(message(f, SA_INIT, false, 0)->bytes, 27)));
+	assert_false(ike_message_is_first(bytes_of(NULL, 0)));
+	end(f);
+}
+
 static void wrong_group_is_put_right(void **state)
 {
 	struct side_config west = {.ike = "aes_gcm256-sha2_512;dh31+dh19"},
@@ -709,6 +768,8 @@ int main(void)
 		cmocka_unit_test(wanted_connection_is_tried_again),
 		cmocka_unit_test(cookie_is_asked_for_and_brought),
 		cmocka_unit_test(cookie_of_another_initiator_is_refused),
+		cmocka_unit_test(cookie_is_asked_for_before_all_else),
+		cmocka_unit_test(first_requests_are_told_from_others),
 		cmocka_unit_test(wrong_group_is_put_right),
 		cmocka_unit_test(no_common_proposal_ends_in_words),
 		cmocka_unit_test(forged_refusal_does_no_harm),

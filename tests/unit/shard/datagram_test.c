@@ -46,6 +46,8 @@ static struct peer peer_to(const char *text, uint16_t port)
 	return p;
 }
 
+static bool as_stranger;
+
 /* A first request with a random SPI and a tag. */
 static void send_request(const struct peer *p, unsigned tag)
 {
@@ -56,6 +58,7 @@ static void send_request(const struct peer *p, unsigned tag)
 		at[i] = (uint8_t)lrand48();
 	}
 	at[17] = 0x20;
+	at[FAKE_FIRST_AT] = as_stranger;
 	at[19] = 0x08;
 	at[198] = (uint8_t)(tag >> 8);
 	at[199] = (uint8_t)tag;
@@ -371,6 +374,45 @@ static void icmp_errors_v6_nat(void **state)
 	icmp_errors("::1", TEST_PORT + 1);
 }
 
+/* Before its buffer overflows a socket drops strangers' requests, and nothing else. */
+static void strangers_are_shed(void **state)
+{
+	(void)state;
+	enum { strangers = 370, others = 10 };
+	struct shard_config config = fixture_config(1, 0, 64);
+	struct shard_stats s;
+	config.socket_buffer = 262144; /* which the kernel doubles: some 400 datagrams */
+	fixture_start(&config);
+	listen_on("127.0.0.1");
+	struct peer p = peer_to("127.0.0.1", TEST_PORT);
+	__atomic_store_n(&fake_hung, 1, __ATOMIC_RELEASE);
+	send_request(&p, 0);
+	sleep_ms(100);
+	as_stranger = true;
+	for (unsigned i = 1; i <= strangers; i++) {
+		send_request(&p, i);
+	}
+	as_stranger = false;
+	for (unsigned i = 0; i < others; i++) {
+		send_request(&p, 1000 + i);
+	}
+	__atomic_store_n(&fake_hung, 0, __ATOMIC_RELEASE);
+	wait_for(&fake.tag_taken_by[1000 + others - 1], 1);
+	assert_true(shard_set_stats(set, 0, &s));
+	assert_in_range(s.shed, 10, strangers);
+	assert_int_equal(s.datagrams_in, 1 + strangers + others);
+	for (unsigned i = 0; i < others; i++) {
+		assert_int_equal(fake_read(&fake.tag_taken_by[1000 + i]), 1);
+	}
+	/* When there is room again, strangers are heard. */
+	as_stranger = true;
+	send_request(&p, 2000);
+	as_stranger = false;
+	wait_for(&fake.tag_taken_by[2000], 1);
+	close(p.fd);
+	fixture_stop();
+}
+
 static void ddos_modes(void **state)
 {
 	(void)state;
@@ -412,6 +454,7 @@ int main(void)
 		cmocka_unit_test(odd_datagrams),
 		cmocka_unit_test(icmp_errors_v4),
 		cmocka_unit_test(icmp_errors_v6_nat),
+		cmocka_unit_test(strangers_are_shed),
 		cmocka_unit_test(ddos_modes),
 	};
 	return cmocka_run_group_tests_name("datagrams", tests, NULL, NULL);

@@ -92,6 +92,11 @@ void ike_engine_free(struct ike_engine *e)
 
 /* ---- what happens ---- */
 
+bool ike_message_is_first(struct bytes message)
+{
+	return message.len > FAKE_FIRST_AT && message.data[FAKE_FIRST_AT] != 0;
+}
+
 void ike_engine_datagram(
 	struct ike_engine *e, const struct ike_path *path, uint8_t *message, size_t len)
 {

@@ -7,6 +7,8 @@
 
 #define FAKE_ENGINES 8
 #define FAKE_TAGS    65536
+/* A datagram whose byte here is not 0 is a stranger's. */
+#define FAKE_FIRST_AT 100
 
 /* All members atomic. The n-th engine made since fake_engine_reset has number n (shards start in
  * order). */

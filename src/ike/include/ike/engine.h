@@ -137,6 +137,10 @@ void ike_engine_free(struct ike_engine *engine);
 /* `message` without marker; it is decrypted in place. Whatever the bytes are. */
 void ike_engine_datagram(
 	struct ike_engine *engine, const struct ike_path *path, uint8_t *message, size_t len);
+/* Is it the request of a stranger who has brought no cookie (RFC 7296, section 2.6: a cookie is the
+ * first payload)? What a host that cannot take all drops first: its sender tries again, and nothing
+ * is lost that was agreed on before. A pure function of the bytes, whatever they are. */
+bool ike_message_is_first(struct bytes message);
 void ike_engine_timer(struct ike_engine *engine, struct timer *timer);
 void ike_engine_job_done(struct ike_engine *engine, struct crypto_job *job);
 void ike_engine_ipsec_answer(struct ike_engine *engine, const struct ipsec_answer *answer);

@@ -34,7 +34,7 @@ struct shard_config {
 	bool pin;                 /* false: do not pin (tests) */
 	enum ddos_mode ddos_mode; /* changed later by shard_set_ddos_mode */
 	/* Daemon-wide half-open IKE SAs as responder: from so many on a cookie is asked for, or
-	 * nothing new is begun. */
+	 * nothing new is begun. A shard that does not keep up asks from a part of it on. */
 	uint64_t ddos_threshold, max_half_open; /* 0 for max_half_open: no limit */
 	size_t socket_buffer;                   /* 0: the kernel's default */
 	struct mailbox *
@@ -118,11 +118,13 @@ uint64_t shard_set_counter(const struct shard_set *set, size_t i);
 struct shard_stats {
 	uint64_t ike_sas; /* held now, any state */
 	uint64_t half_open;
+	bool asks_cookies; /* in DDOS_AUTO, because it does not keep up; whatever the threshold */
 	uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
 	uint64_t handed_over; /* datagrams that landed on another shard's socket and were passed on
 			       */
 	uint64_t handed_in;   /* ... and were taken in here */
 	uint64_t hand_over_lost; /* the owner's mailbox was full */
+	uint64_t shed; /* strangers' requests, dropped because a socket's buffer was nearly full */
 	uint64_t not_ike;     /* datagrams on the NAT-T port without the marker: ESP, keepalives */
 	uint64_t send_errors; /* datagrams that could not be sent */
 	uint64_t lines_lost;  /* lines for watchers: the control thread did not keep up */
