@@ -11,8 +11,8 @@
 #include "base/secret.h"
 #include "xfrm_algorithm.h"
 
-/* The probe adds SAs between addresses for documentation (RFC 5737, 3849), with an SPI that no peer may
- * choose (RFC 4303, section 2.1), and deletes them at once. */
+/* The probe adds SAs between addresses for documentation (RFC 5737, 3849), with an SPI that no peer
+ * may choose (RFC 4303, section 2.1), and deletes them at once. */
 #define PROBE_SPI 200
 #define TEXT_MAX  512
 
@@ -85,9 +85,9 @@ static int probe_encryption(struct xfrm_kernel *x, struct xfrm_sync *sync, struc
 	if (integ)
 		x->esn = probe(sync, sa, algorithm_by_id(TRANSFORM_ENCR, ENCR_AES_CBC), integ,
 				 true) == 0;
-	x->esn_aead = (x->encrs & 1ull << ENCR_AES_GCM_16) &&
-		      probe(sync, sa, algorithm_by_id(TRANSFORM_ENCR, ENCR_AES_GCM_16), NULL,
-			      true) == 0;
+	x->esn_aead =
+		(x->encrs & 1ull << ENCR_AES_GCM_16) &&
+		probe(sync, sa, algorithm_by_id(TRANSFORM_ENCR, ENCR_AES_GCM_16), NULL, true) == 0;
 	return first_error;
 }
 
@@ -116,8 +116,7 @@ static void add_names(char *text, size_t size, enum transform_type type, uint64_
 	}
 }
 
-static void log_abilities(
-	const struct xfrm_kernel *x, struct xfrm_sync *sync, int first_error)
+static void log_abilities(const struct xfrm_kernel *x, struct xfrm_sync *sync, int first_error)
 {
 	char text[TEXT_MAX] = "";
 
@@ -152,8 +151,9 @@ static void probe_all(struct xfrm_kernel *x, struct xfrm_sync *sync)
 	log_abilities(x, sync, first_error);
 }
 
-/* Neighbours are found in clear (RFC 4861 gives their messages a hop limit of 255, which proves that
- * they are on the link): under a policy between hosts, neither IKE nor ESP would find its way. */
+/* Neighbours are found in clear (RFC 4861 gives their messages a hop limit of 255, which proves
+ * that they are on the link): under a policy between hosts, neither IKE nor ESP would find its way.
+ */
 static int bypass_neighbours(struct xfrm_sync *sync)
 {
 	static const uint8_t types[] = {135, 136}; /* solicitation, advertisement */

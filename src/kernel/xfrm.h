@@ -1,6 +1,7 @@
-/* The Linux kernel's IPsec by XFRM netlink (libnl-3). The kernel does what a message asks before the
- * call that sends it returns, and puts the answer into the sender's receive queue: so requests are
- * sent many at a time, and no more than the queue has room for the answers of. Private to the room.
+/* The Linux kernel's IPsec by XFRM netlink (libnl-3). The kernel does what a message asks before
+ * the call that sends it returns, and puts the answer into the sender's receive queue: so requests
+ * are sent many at a time, and no more than the queue has room for the answers of. Private to the
+ * room.
  *
  * xfrm.c          opening, the probe of what the kernel has, IKE sockets
  * xfrm_channel.c  requests and answers
@@ -28,12 +29,12 @@ struct xfrm_kernel {
 	uint64_t encrs, integs; /* bit n: number n */
 	bool esn, esn_aead;
 	bool keep_state;
-	unsigned channels; /* atomic: opened so far */
+	unsigned channels;         /* atomic: opened so far */
 	struct kernel_stats stats; /* atomic */
 };
 
-/* What a channel remembers of an SA that it has added: requests and events name the SA by less than the
- * kernel files it under. */
+/* What a channel remembers of an SA that it has added: requests and events name the SA by less than
+ * the kernel files it under. */
 struct xfrm_sa {
 	struct table_node node; /* first */
 	struct xfrm_sa *next, **link;
@@ -68,6 +69,7 @@ struct xfrm_channel {
 	struct xfrm_request *first, **last;           /* to be sent */
 	struct xfrm_request *done_first, **done_last; /* to be told */
 	uint64_t waiting;                             /* requests that are asked and not told */
+	uint64_t losses;                              /* times that answers were lost */
 	struct xfrm_request *barrier; /* nothing may be sent before it has gone on */
 	struct table *sas;
 	struct xfrm_sa *first_sa;
@@ -102,8 +104,8 @@ void xfrm_event_expired(struct xfrm_channel *c, struct xfrm_sa *sa, bool hard,
 /* ---- xfrm_receive.c: many datagrams a call ---- */
 struct xfrm_receive *xfrm_receive_new(void);
 void xfrm_receive_free(struct xfrm_receive *r);
-/* Calls `take` for each message. Returns how many datagrams came; 0: none is there; -ENOBUFS: some were
- * lost; other negative errno values. Never waits. */
+/* Calls `take` for each message. Returns how many datagrams came; 0: none is there; -ENOBUFS: some
+ * were lost; other negative errno values. Never waits. */
 int xfrm_receive(struct xfrm_receive *r, int fd, void (*take)(void *arg, struct nlmsghdr *message),
 	void *arg);
 

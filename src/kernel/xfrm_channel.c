@@ -16,22 +16,22 @@
 #define OUT_MAX        65536 /* bytes sent in one call */
 #define RECEIVE_BUFFER (4 << 20)
 #define RECEIVE_ROUNDS 32 /* each time around the loop */
-/* What an answer takes of the receive queue, as the kernel counts it: an acknowledgement, and an SA that
- * is told. */
+/* What an answer takes of the receive queue, as the kernel counts it: an acknowledgement, and an SA
+ * that is told. */
 #define ACK_COST  1024
 #define TOLD_COST 5120
 
 enum flight_kind { FLIGHT_ADD, FLIGHT_GET, FLIGHT_DELETE, FLIGHT_POLICY };
 
-/* SA_ADD: FIRST; VERIFY after a lost answer, when the SA exists: is it ours? SA_MOVE: FIRST asks for the
- * SA's state, SECOND puts it elsewhere. */
+/* SA_ADD: FIRST; VERIFY after a lost answer, when the SA exists: is it ours? SA_MOVE: FIRST asks
+ * for the SA's state, SECOND puts it elsewhere. */
 enum request_step { STEP_FIRST, STEP_VERIFY, STEP_SECOND };
 
 struct xfrm_request {
 	struct xfrm_request *next;
 	uint8_t step;
-	bool again;    /* an answer to it was lost */
-	bool check;    /* our own question; nobody is told */
+	bool again; /* an answer to it was lost */
+	bool check; /* our own question; nobody is told */
 	unsigned outstanding;
 	int error, told_error; /* of changes; of questions */
 	uint32_t told_reqid;
@@ -327,8 +327,8 @@ static void take_told(struct xfrm_channel *c, struct xfrm_request *r, struct nlm
 		r->told_error = ENOMEM;
 }
 
-static void flight_back(struct xfrm_channel *c, uint32_t sequence, int error,
-	struct nlmsghdr *message)
+static void flight_back(
+	struct xfrm_channel *c, uint32_t sequence, int error, struct nlmsghdr *message)
 {
 	struct xfrm_flight *f = flight_at(c, sequence);
 	struct xfrm_request *r = f->request;
@@ -364,7 +364,7 @@ static void add_done(struct xfrm_channel *c, struct xfrm_request *r)
 		return;
 	}
 	if (r->step == STEP_VERIFY)
-		r->error = r->told_error                              ? r->told_error
+		r->error = r->told_error                          ? r->told_error
 			   : r->told_reqid == r->request.sa.reqid ? 0
 								  : EEXIST;
 	if (r->error && sa)
@@ -456,8 +456,8 @@ static void take_message(void *arg, struct nlmsghdr *message)
 /* ---- lost answers ------------------------------------------------------------------- */
 
 /* Every answer has been read and some are missing: the queue overflowed. The last ones, then: it
- * takes nothing more until it has been emptied. What they answered has been done or not; asked again,
- * in order, it comes to the same. */
+ * takes nothing more until it has been emptied. What they answered has been done or not; asked
+ * again, in order, it comes to the same. */
 static void ask_again(struct xfrm_channel *c)
 {
 	struct xfrm_request *again = NULL, **last = &again;
@@ -491,16 +491,19 @@ static void ask_again(struct xfrm_channel *c)
 	c->barrier = NULL;
 	c->window = c->window / 2 > TOLD_COST + ACK_COST ? c->window / 2 : TOLD_COST + ACK_COST;
 	__atomic_fetch_add(&c->xfrm->stats.asked_again, count, __ATOMIC_RELAXED);
-	log_line(LOG_LINE_WARNING,
-		"XFRM answers were lost (receive buffer overrun): %u requests are asked again",
-		count);
+	c->losses++;
+	/* Ever more rarely: a host that is short of memory is not to drown in it. */
+	if ((c->losses & (c->losses - 1)) == 0)
+		log_line(LOG_LINE_WARNING,
+			"XFRM answers were lost (receive buffer overrun), the %lluth time on this "
+			"channel: %u requests are asked again",
+			(unsigned long long)c->losses, count);
 }
 
 static void receive_answers(struct xfrm_channel *c)
 {
 	for (unsigned round = 0; c->in_flight > 0 && round < RECEIVE_ROUNDS; round++) {
-		int n = xfrm_receive(
-			c->receive, nl_socket_get_fd(c->socket), take_message, c);
+		int n = xfrm_receive(c->receive, nl_socket_get_fd(c->socket), take_message, c);
 
 		if (n == -ENOBUFS)
 			__atomic_fetch_add(&c->xfrm->stats.overruns, 1, __ATOMIC_RELAXED);
@@ -600,8 +603,8 @@ static int prepare(
 	if (is_policy(r))
 		return prepare_policy(r, &request->policy);
 	if (request->op == IPSEC_SA_MOVE &&
-		(!request->sa.local.address.family || request->sa.local.address.family !=
-							     request->sa.remote.address.family))
+		(!request->sa.local.address.family ||
+			request->sa.local.address.family != request->sa.remote.address.family))
 		return EAFNOSUPPORT;
 	return 0;
 }
@@ -700,8 +703,8 @@ static bool open_sockets(struct xfrm_channel *c)
 	c->events = open_socket();
 	c->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (!c->socket || !c->events || c->epoll < 0 ||
-		nl_socket_add_memberships(c->events, XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE,
-			XFRMNLGRP_MAPPING, 0) < 0 ||
+		nl_socket_add_memberships(
+			c->events, XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE, XFRMNLGRP_MAPPING, 0) < 0 ||
 		getsockopt(nl_socket_get_fd(c->socket), SOL_SOCKET, SO_RCVBUF, &bytes, &len) != 0)
 		return false;
 	c->window = c->window_max = (size_t)bytes * 3 / 4;

@@ -1,5 +1,5 @@
-/* What the kernel says by itself. Every channel hears everything and takes what is its own: events are
- * rare, and so no thread hands anything to another. */
+/* What the kernel says by itself. Every channel hears everything and takes what is its own: events
+ * are rare, and so no thread hands anything to another. */
 #include "xfrm.h"
 
 #include <arpa/inet.h>
@@ -45,7 +45,8 @@ static void take_acquire(struct xfrm_channel *c, struct nlmsghdr *message)
 		!attrs[XFRMA_TMPL] || nla_len(attrs[XFRMA_TMPL]) < (int)sizeof(template))
 		return;
 	memcpy(&template, nla_data(attrs[XFRMA_TMPL]), sizeof(template));
-	/* The kernel asks for every policy without an SA; a trap is one that wants to be asked for. */
+	/* The kernel asks for every policy without an SA; a trap is one that wants to be asked for.
+	 */
 	if (a->policy.lft.hard_add_expires_seconds != XFRM_OURS ||
 		!xfrm_priority_is_trap(a->policy.priority) ||
 		template.reqid % channels != c->number ||
@@ -92,8 +93,8 @@ static void take_expire(struct xfrm_channel *c, struct nlmsghdr *message)
 		return;
 	destination = xfrm_address_read(&e->state.id.daddr, e->state.family);
 	for (unsigned i = 0; i < 2; i++) {
-		struct xfrm_sa *sa = xfrm_sa_find(
-			c, ntohl(e->state.id.spi), directions[i], e->state.reqid);
+		struct xfrm_sa *sa =
+			xfrm_sa_find(c, ntohl(e->state.id.spi), directions[i], e->state.reqid);
 		struct xfrm_key key;
 
 		if (!sa)
@@ -144,8 +145,8 @@ static void take_event(void *arg, struct nlmsghdr *message)
 	}
 }
 
-/* Which ones is not known. A limit that was reached is found by asking; a mapping change comes again
- * with the next packet, an acquire when the kernel's larval SA has timed out. */
+/* Which ones is not known. A limit that was reached is found by asking; a mapping change comes
+ * again with the next packet, an acquire when the kernel's larval SA has timed out. */
 static void events_lost(struct xfrm_channel *c)
 {
 	__atomic_fetch_add(&c->xfrm->stats.events_lost, 1, __ATOMIC_RELAXED);

@@ -12,15 +12,15 @@
 #include "xfrm_algorithm.h"
 #include "xfrm_selector.h"
 
-/* Without ESN the sequence number ends at 2^32 (RFC 4303, section 2.2): well before that a new SA is
- * wanted. */
+/* Without ESN the sequence number ends at 2^32 (RFC 4303, section 2.2): well before that a new SA
+ * is wanted. */
 #define SEQUENCE_SOFT 0xf0000000u
 #define SEQUENCE_HARD 0xffffffffu
-/* With ESN the kernel cannot do without the anti-replay service. Where none is asked for, its widest
- * window comes nearest. */
+/* With ESN the kernel cannot do without the anti-replay service. Where none is asked for, its
+ * widest window comes nearest. */
 #define ESN_WINDOW    XFRMA_REPLAY_ESN_MAX
-#define LEGACY_WINDOW 32       /* packets; wider ones have an attribute of their own */
-#define MAPPING_EVERY 1        /* s: not an event a packet, until we have followed the peer */
+#define LEGACY_WINDOW 32         /* packets; wider ones have an attribute of their own */
+#define MAPPING_EVERY 1          /* s: not an event a packet, until we have followed the peer */
 #define SEQUENCE_LEAP (1u << 20) /* more than can be sent while an SA is moved */
 
 static void begin(struct nl_msg *msg, uint16_t type, uint16_t flags)
@@ -118,16 +118,16 @@ static struct xfrm_lifetime_cfg limits_of(const struct ipsec_sa *sa)
 	};
 }
 
-/* A transport SA is held to what it was negotiated for; of a tunnel SA's traffic the policies see to
- * that, since what comes out of a tunnel passes only by a policy. */
+/* A transport SA is held to what it was negotiated for; of a tunnel SA's traffic the policies see
+ * to that, since what comes out of a tunnel passes only by a policy. */
 static struct xfrm_selector selector_of(const struct ipsec_sa *sa)
 {
 	struct xfrm_selector none = {0}, *list, out;
 	unsigned count;
 
 	if (sa->mode == IPSEC_TUNNEL ||
-		xfrm_selectors(sa->local_ts, sa->local_ts_count, sa->remote_ts,
-			sa->remote_ts_count, &list, &count) != 0)
+		xfrm_selectors(sa->local_ts, sa->local_ts_count, sa->remote_ts, sa->remote_ts_count,
+			&list, &count) != 0)
 		return none;
 	out = sa->direction == IPSEC_OUTBOUND ? list[0] : xfrm_selector_reversed(&list[0]);
 	if (count > 1) { /* the kernel takes one: by addresses, then */
@@ -384,7 +384,8 @@ int xfrm_put_policy(struct nl_msg *msg, uint8_t direction, const struct xfrm_sel
 {
 	struct xfrm_selector s =
 		direction == XFRM_POLICY_OUT ? *selector : xfrm_selector_reversed(selector);
-	struct xfrm_userpolicy_info info = policy_info(direction, &s, priority_of(values, selector));
+	struct xfrm_userpolicy_info info =
+		policy_info(direction, &s, priority_of(values, selector));
 	struct xfrm_user_tmpl template = template_of(direction, values);
 	int error;
 
@@ -421,12 +422,11 @@ int xfrm_put_policy_delete(
 
 int xfrm_put_dump(struct nl_msg *msg, uint16_t type)
 {
-	struct xfrm_usersa_id sa = {0};
 	struct xfrm_userpolicy_id policy = {0};
 
 	begin(msg, type, NLM_F_DUMP);
-	return type == XFRM_MSG_GETSA ? append(msg, &sa, sizeof(sa))
-				      : append(msg, &policy, sizeof(policy));
+	/* For SAs the kernel looks for attributes from the first byte on. */
+	return type == XFRM_MSG_GETSA ? 0 : append(msg, &policy, sizeof(policy));
 }
 
 /* ---- reading ------------------------------------------------------------------------ */
@@ -434,7 +434,7 @@ int xfrm_put_dump(struct nl_msg *msg, uint16_t type)
 struct xfrm_usersa_info *xfrm_read_sa(struct nlmsghdr *message)
 {
 	return nlmsg_datalen(message) >= (int)sizeof(struct xfrm_usersa_info) ? nlmsg_data(message)
-									     : NULL;
+									      : NULL;
 }
 
 struct ipsec_counters xfrm_read_counters(struct nlmsghdr *message)

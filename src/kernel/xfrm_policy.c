@@ -18,7 +18,7 @@ struct holding {
 };
 
 struct policy {
-	struct table_node node; /* by reqid; first, too */
+	struct table_node node;      /* by reqid; first, too */
 	struct policy *next, **link; /* all */
 	struct xfrm_policy_values values;
 	unsigned count;
@@ -114,8 +114,8 @@ static struct policy *find(const struct xfrm_policies *policies, uint32_t reqid,
 	return NULL;
 }
 
-static void change_all(const struct xfrm_selector *selector, const struct xfrm_policy_values *values,
-	xfrm_policy_change *change, void *arg)
+static void change_all(const struct xfrm_selector *selector,
+	const struct xfrm_policy_values *values, xfrm_policy_change *change, void *arg)
 {
 	change(arg, XFRM_POLICY_OUT, selector, values);
 	change(arg, XFRM_POLICY_IN, selector, values);
@@ -143,8 +143,8 @@ static struct policy *make(struct xfrm_policies *policies, const struct xfrm_pol
 
 		h->policy = p;
 		h->selector = selectors[n];
-		if (!table_insert(policies->by_selector, &h->node,
-			    selector_hash(policies, &h->selector)))
+		if (!table_insert(
+			    policies->by_selector, &h->node, selector_hash(policies, &h->selector)))
 			break;
 	}
 	if (n == count &&
@@ -220,8 +220,8 @@ int xfrm_policies_remove(struct xfrm_policies *policies, uint32_t reqid,
 }
 
 void xfrm_policies_move(struct xfrm_policies *policies, uint32_t reqid,
-	const struct ip_address *local, const struct ip_address *remote,
-	xfrm_policy_change *change, void *arg)
+	const struct ip_address *local, const struct ip_address *remote, xfrm_policy_change *change,
+	void *arg)
 {
 	for (struct table_node *n = table_first(policies->by_reqid, table_hash_u64(reqid)); n;
 		n = table_next(n)) {

@@ -1,5 +1,5 @@
-/* Traffic selectors as the kernel's selectors: prefixes of addresses, masks of ports. Private to the
- * room. */
+/* Traffic selectors as the kernel's selectors: prefixes of addresses, masks of ports. Private to
+ * the room. */
 #ifndef KERNEL_XFRM_SELECTOR_H
 #define KERNEL_XFRM_SELECTOR_H
 
@@ -10,9 +10,10 @@
 /* Of one policy: a range of addresses can need 254 prefixes, a range of ports 30 masks. */
 #define XFRM_SELECTORS_MAX 512
 
-/* Every pair out of local x remote of one family and protocol, outbound (source is local): writes at
- * most XFRM_SELECTORS_MAX to an allocated `*out`, which the caller frees. Returns 0, ENOMEM, E2BIG
- * (too many), EOPNOTSUPP (OPAQUE ports, which the kernel does not know) or EINVAL (no pair). */
+/* Every pair out of local x remote of one family and protocol, outbound (source is local): writes
+ * at most XFRM_SELECTORS_MAX to an allocated `*out`, which the caller frees. Returns 0, ENOMEM,
+ * E2BIG (too many), EOPNOTSUPP (OPAQUE ports, which the kernel does not know) or EINVAL (no pair).
+ */
 int xfrm_selectors(const struct traffic_selector *local, unsigned local_count,
 	const struct traffic_selector *remote, unsigned remote_count, struct xfrm_selector **out,
 	unsigned *count);

@@ -37,8 +37,7 @@ struct xfrm_sync *xfrm_sync_open(char *error, size_t error_size)
 		xfrm_sync_close(s);
 		return NULL;
 	}
-	(void)setsockopt(
-		nl_socket_get_fd(s->socket), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	(void)setsockopt(nl_socket_get_fd(s->socket), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	return s;
 }
 
@@ -173,8 +172,8 @@ static int remove_item(struct xfrm_sync *s, uint16_t type, void *item, size_t si
 	return nlmsg_append(s->msg, item, size, NLMSG_ALIGNTO) < 0 ? EMSGSIZE : xfrm_sync_ask(s);
 }
 
-static int remove_all(struct xfrm_sync *s, uint16_t list, uint16_t remove, size_t size,
-	unsigned *removed)
+static int remove_all(
+	struct xfrm_sync *s, uint16_t list, uint16_t remove, size_t size, unsigned *removed)
 {
 	struct found found = {.size = size};
 	int error = list_ours(s, list, &found);

@@ -123,7 +123,7 @@ mkfifo "$share/never"
 		printf 'cd %q\n%s\n' "$here" "${2-}"
 	else
 		printf 'exec bash %q' "$here/run_tests.sh"
-		printf ' %q' "$@"
+		[ $# -eq 0 ] || printf ' %q' "$@"
 		echo
 	fi
 } >"$share/command"
@@ -142,7 +142,7 @@ boot() {
 		-virtfs "local,path=$share,mount_tag=share,security_model=none" <>"$share/never"
 }
 
-boot | tr -d '\r' | tee "$results/vm.tap"
+boot | tee "$results/vm.tap"
 qemu=${PIPESTATUS[0]}
 if [ -d "$share/logs" ]; then
 	rm -rf "$results/vm-logs"
