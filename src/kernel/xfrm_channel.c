@@ -13,7 +13,7 @@
 #include "base/secret.h"
 #include "xfrm_selector.h"
 
-#define OUT_MAX        65536 /* bytes sent in one call */
+#define OUT_MAX        32768 /* bytes sent in one call: half of the send buffer that libnl sets */
 #define RECEIVE_BUFFER (4 << 20)
 #define RECEIVE_ROUNDS 32 /* each time around the loop */
 /* What an answer takes of the receive queue, as the kernel counts it: an acknowledgement, and an SA

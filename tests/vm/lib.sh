@@ -168,8 +168,11 @@ established() { # NAMESPACE
 
 # ---- what the kernel says ----------------------------------------------------------
 
-sas() { # NAMESPACE: how many
-	ip -n "$1" xfrm state | grep -c '^src' || true
+sas() { # NAMESPACE: how many, without the larval ones that the kernel keeps a while where an SA was missed
+	ip -n "$1" xfrm state | grep -c 'spi 0x' | {
+		read -r all
+		echo $((all - $(ip -n "$1" xfrm state | grep -c 'spi 0x00000000' || true)))
+	}
 }
 
 has_sas() { # NAMESPACE COUNT

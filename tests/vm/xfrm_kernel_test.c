@@ -383,20 +383,38 @@ static void errors(void **state)
 
 /* ---- traffic ---- */
 
-/* A datagram to an address of 198.51.100.0/24, which routes to a veth; false with errno. */
+static unsigned long transmitted(void)
+{
+	char line[400];
+	unsigned long packets = 0;
+	FILE *f = fopen("/proc/self/net/dev", "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		sscanf(line, " v0: %*u %*u %*u %*u %*u %*u %*u %*u %*u %lu", &packets);
+	fclose(f);
+	return packets;
+}
+
+/* A datagram to an address of 198.51.100.0/24, which routes to a veth: does it leave, in clear or not? (What is dropped
+ * for want of an SA is no error for the sender.) */
 static bool send_to(uint8_t host)
 {
+	unsigned long before = transmitted();
 	static int fd = -1;
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0xc6336400u + host)};
 	if (fd < 0)
 		fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-	return sendto(fd, "discard", 7, 0, (struct sockaddr *)&to, sizeof(to)) == 7;
+	if (sendto(fd, "discard", 7, 0, (struct sockaddr *)&to, sizeof(to)) != 7)
+		return false;
+	for (unsigned ms = 0; ms < 100 && transmitted() == before; ms += 10)
+		usleep(10000);
+	return transmitted() != before;
 }
 
 static void route_traffic(void)
 {
 	/* Not the loopback device: no policy is applied there. */
-	assert_int_equal(system("ip link add v0 type veth peer name v1 && ip link set v0 arp off up && "
+	assert_int_equal(system("sysctl -q -w net.ipv6.conf.default.disable_ipv6=1 && ip link add v0 type veth peer name v1 && ip link set v0 arp off up && "
 				"ip link set v1 up && ip address add 192.0.2.1/32 dev v0 && "
 				"ip route add 198.51.100.0/24 dev v0 src 192.0.2.1 && "
 				"ip route add 198.18.0.0/15 dev v0 src 192.0.2.1"), 0);
@@ -519,7 +537,7 @@ static void event_overrun(void **state)
 	submit_limited_sa(7, 3, 5, 3); /* carries nothing: nothing is to be told of it */
 	all_are_good(4);
 	make_tiny(c->events);
-	for (unsigned i = 0; i < 100; i++)
+	for (unsigned i = 0; i < 30; i++)
 		send_to((uint8_t)(130 + i));
 	for (unsigned i = 0; i < 10; i++)
 		send_to(1);
@@ -536,7 +554,7 @@ static void event_overrun(void **state)
 	for (unsigned i = 0; i < owner.events && i < 64; i++)
 		assert_int_not_equal(owner.event[i].spi, 0x10000007);
 	assert_true(kernel_stats(kernel).events_lost > 0);
-	assert_true(owner.events < 100);
+	assert_true(owner.events < 30);
 }
 
 /* ---- moving ---- */
@@ -573,9 +591,9 @@ static void move(void **state)
 	assert_int_equal(count_of("ip xfrm state | grep -c 'encap type espinudp sport 1024 dport 4500'"), 1);
 	assert_int_equal(sas_in_kernel(), 2);
 	/* No sequence number comes twice, and the policy has followed. */
-	assert_int_equal(count_of("ip xfrm state | grep -c 'oseq 0x100004,'"), 1);
+	assert_int_equal(count_of("ip xfrm state | grep -c 'oseq 0x100004'"), 1);
 	assert_true(send_to(1));
-	assert_int_equal(count_of("ip xfrm state | grep -c 'oseq 0x100005,'"), 1);
+	assert_int_equal(count_of("ip xfrm state | grep -c 'oseq 0x100005'"), 1);
 	r.op = IPSEC_SA_DELETE;
 	r.token = 6;
 	kernel_channel_submit(channel, &r);
