@@ -69,6 +69,9 @@ struct xfrm_channel {
 	struct xfrm_request *first, **last;           /* to be sent */
 	struct xfrm_request *done_first, **done_last; /* to be told */
 	uint64_t waiting;                             /* requests that are asked and not told */
+	uint64_t checks;  /* of SAs, after lost events: questions of our own that are asked */
+	bool check_again; /* more were lost meanwhile */
+	int send_error;   /* errno; why answers are missing, if it is not for want of room */
 	uint64_t losses;                              /* times that answers were lost */
 	struct xfrm_request *barrier; /* nothing may be sent before it has gone on */
 	struct table *sas;

@@ -115,8 +115,7 @@ static void send_out(struct xfrm_channel *c)
 	if (n < 0) {
 		/* The kernel has no memory: nothing of it was done, and no answer will come. */
 		__atomic_fetch_add(&c->xfrm->stats.overruns, 1, __ATOMIC_RELAXED);
-		log_line(LOG_LINE_WARNING, "XFRM requests could not be sent, will be again: %s",
-			strerror(errno));
+		c->send_error = errno;
 	}
 	secret_wipe(c->out, c->out_len);
 	c->out_len = 0;
@@ -495,9 +494,11 @@ static void ask_again(struct xfrm_channel *c)
 	/* Ever more rarely: a host that is short of memory is not to drown in it. */
 	if ((c->losses & (c->losses - 1)) == 0)
 		log_line(LOG_LINE_WARNING,
-			"XFRM answers were lost (receive buffer overrun), the %lluth time on this "
-			"channel: %u requests are asked again",
-			(unsigned long long)c->losses, count);
+			"XFRM: %u requests are asked again (%s); it was necessary %llu times on "
+			"this channel",
+			count, c->send_error ? strerror(c->send_error) : "receive buffer overrun",
+			(unsigned long long)c->losses);
+	c->send_error = 0;
 }
 
 static void receive_answers(struct xfrm_channel *c)
@@ -533,9 +534,14 @@ static void tell(struct xfrm_channel *c)
 
 		free_request(r);
 		c->waiting--;
+		c->checks -= !told;
 		if (told)
 			c->channel.config.on_answer(c->channel.config.arg, &answer);
 		r = next;
+	}
+	if (c->check_again && c->checks == 0) {
+		c->check_again = false;
+		xfrm_channel_check_all(c);
 	}
 }
 
@@ -644,6 +650,11 @@ void xfrm_channel_submit(struct kernel_channel *channel, const struct ipsec_requ
 
 void xfrm_channel_check_all(struct xfrm_channel *c)
 {
+	/* One round at a time, or events that are lost faster than it goes would pile rounds up. */
+	if (c->checks > 0) {
+		c->check_again = true;
+		return;
+	}
 	for (struct xfrm_sa *sa = c->first_sa; sa; sa = sa->next) {
 		struct xfrm_request *r = calloc(1, sizeof(*r));
 
@@ -655,6 +666,7 @@ void xfrm_channel_check_all(struct xfrm_channel *c)
 		r->request.sa.direction = sa->direction;
 		r->request.sa.reqid = sa->reqid;
 		c->waiting++;
+		c->checks++;
 		push_back(c, r);
 	}
 }

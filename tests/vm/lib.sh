@@ -73,13 +73,14 @@ make_namespaces() {
 }
 
 start_pluto() { # NAMESPACE [OPTION]...
-	local dir=$work/$1
+	local dir=$work/$1 shards=1
+	[ "$1" != right ] || shards=2 # two channels to the kernel
 	mkdir -p "$dir"
 	# Any identities: one key.
 	printf ': PSK "a key that only tests use"\n' >"$dir/ipsec.secrets"
 	chmod 600 "$dir/ipsec.secrets"
 	ip netns exec "$1" "$pluto" --nofork --use-xfrm --rundir "$dir" --secretsfile "$dir/ipsec.secrets" \
-		--logfile "$dir/pluto.log" --shards 1 --nhelpers 0 "${@:2}" >"$dir/output" 2>&1 &
+		--logfile "$dir/pluto.log" --shards $shards --nhelpers 0 "${@:2}" >"$dir/output" 2>&1 &
 	echo $! >"$dir/process"
 	disown
 	until_true 60 "$whack" --rundir "$dir" --briefstatus || {
@@ -146,7 +147,7 @@ describe() { # NAMESPACE LEFT RIGHT [WHACK-OPTION]...
 	[ "${l#*,}" = "$l" ] || ends+=(--client "${l#*,}")
 	ends+=(--to --id @right --host "${r%%,*}")
 	[ "${r#*,}" = "$r" ] || ends+=(--client "${r#*,}")
-	# without an outer address of version 4 the family of the ends has to be said
+
 	whack_in "$1" --name t "${ends[@]}" --psk --encrypt "${@:4}"
 }
 

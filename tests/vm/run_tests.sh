@@ -8,7 +8,7 @@ for file in ./*_test.sh; do
 done
 
 wanted=("$@")
-[ $# -gt 0 ] || mapfile -t wanted < <(declare -F | sed -n 's/^declare -f test_//p')
+[ $# -gt 0 ] || mapfile -t wanted < <(sed -n 's/^test_\([a-z0-9_]*\)().*/\1/p' ./*_test.sh)
 
 echo "1..${#wanted[@]}"
 number=0 failed=0

@@ -3,8 +3,7 @@
 
 swan=$work/swan
 
-start_swan() { # LEFT RIGHT MODE LEFT-TS RIGHT-TS
-	[ -x /usr/sbin/charon-systemd ] || skip "no charon-systemd here"
+start_swan() {
 	mkdir -p "$swan"
 	cat >"$swan/strongswan.conf" <<-END
 		charon-systemd {
@@ -17,28 +16,31 @@ start_swan() { # LEFT RIGHT MODE LEFT-TS RIGHT-TS
 			plugins { vici { socket = unix://$swan/vici } }
 		}
 	END
+	export STRONGSWAN_CONF=$swan/strongswan.conf SWANCTL_DIR=$swan
+	rm -f "$swan/vici"
+	ip netns exec right /usr/sbin/charon-systemd >"$swan/output" 2>&1 &
+	echo $! >"$swan/process"
+	until_true 60 test -S "$swan/vici" || fail "strongSwan does not start: $(cat "$swan/output" "$swan/log")"
+}
+
+load_swan() { # MODE LEFT-TS RIGHT-TS
 	cat >"$swan/swanctl.conf" <<-END
 		connections { t {
 			version = 2
-			local_addrs = $2
-			remote_addrs = $1
+			local_addrs = 192.0.2.2
+			remote_addrs = 192.0.2.1
 			proposals = aes128gcm16-prfsha256-x25519
 			local { auth = psk
 				id = right }
 			remote { auth = psk
 				id = left }
 			children { c {
-				mode = $3
-				local_ts = $5
-				remote_ts = $4
+				mode = $1
+				local_ts = $3
+				remote_ts = $2
 				esp_proposals = aes128gcm16-esn,aes128gcm16 } } } }
 		secrets { ike-1 { secret = "a key that only tests use" } }
 	END
-	export STRONGSWAN_CONF=$swan/strongswan.conf SWANCTL_DIR=$swan
-	rm -f "$swan/vici"
-	ip netns exec right /usr/sbin/charon-systemd >"$swan/output" 2>&1 &
-	echo $! >"$swan/process"
-	until_true 60 test -S "$swan/vici" || fail "strongSwan does not start: $(cat "$swan/output" "$swan/log")"
 	swanctl_in --load-all --noprompt
 }
 
@@ -53,30 +55,32 @@ stop_swan() {
 	until_true 20 test ! -e "/proc/$process" || kill -KILL "$process"
 }
 
-with_swan() { # INITIATOR MODE LEFT RIGHT LEFT-CLIENT RIGHT-CLIENT TARGET
-	need_gateways
-	stop_pluto right
-	start_swan "$3" "$4" "$2" "${5:-dynamic}" "${6:-dynamic}"
-	trap stop_swan EXIT
+with_swan() { # INITIATOR MODE LEFT-CLIENT RIGHT-CLIENT TARGET
+	echo "== $1 initiates, $2"
+	load_swan "$2" "${3:-dynamic}" "${4:-dynamic}"
 	start_capture left right
-	describe left "$3${5:+,$5}" "$4${6:+,$6}" "--$2" --ike aes_gcm128-sha2_256-dh31 --esp aes_gcm128
+	describe left "192.0.2.1${3:+,$3}" "192.0.2.2${4:+,$4}" "--$2" --ike aes_gcm128-sha2_256-dh31 --esp aes_gcm128
 	if [ "$1" = ours ]; then
 		whack_in left --name t --initiate
 	else
 		swanctl_in --initiate --child c --timeout 20 || fail "$(tail -n 20 "$swan/log" "$work/left/pluto.log")"
 	fi
 	established left
-	check_traffic "$7" "$3" "$4"
+	check_traffic "$5" 192.0.2.1 192.0.2.2
 	no_clear_packets
 	whack_in left --name t --delete
 	until_true 10 has_sas right 0 || fail "strongSwan keeps: $(ip -n right xfrm state)"
 }
 
-tunnel_with_swan() {
-	with_swan "$1" tunnel 192.0.2.1 192.0.2.2 10.1.0.0/24 10.2.0.0/24 10.2.0.1
+test_strongswan() {
+	[ -x /usr/sbin/charon-systemd ] || skip "no charon-systemd here"
+	need_gateways
+	stop_pluto right
+	start_swan
+	trap stop_swan EXIT
+	local initiator
+	for initiator in ours swan; do
+		with_swan $initiator tunnel 10.1.0.0/24 10.2.0.0/24 10.2.0.1
+		with_swan $initiator transport '' '' 192.0.2.2
+	done
 }
-
-test_strongswan_tunnel_initiator() { tunnel_with_swan ours; }
-test_strongswan_tunnel_responder() { tunnel_with_swan swan; }
-test_strongswan_transport_initiator() { with_swan ours transport 192.0.2.1 192.0.2.2 '' '' 192.0.2.2; }
-test_strongswan_transport_responder() { with_swan swan transport 192.0.2.1 192.0.2.2 '' '' 192.0.2.2; }
