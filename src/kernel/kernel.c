@@ -27,7 +27,8 @@ struct kernel *kernel_open(const struct kernel_config *config, char *error, size
 		}
 		return backend->open(config, error, error_size);
 	}
-	snprintf(error, error_size, "unknown kernel interface \"%s\": this build has dpdk, xfrm and none", name);
+	snprintf(error, error_size,
+		"unknown kernel interface \"%s\": this build has dpdk, xfrm and none", name);
 	return NULL;
 }
 

@@ -72,7 +72,7 @@ struct xfrm_channel {
 	uint64_t checks;  /* of SAs, after lost events: questions of our own that are asked */
 	bool check_again; /* more were lost meanwhile */
 	int send_error;   /* errno; why answers are missing, if it is not for want of room */
-	uint64_t losses;                              /* times that answers were lost */
+	uint64_t losses;  /* times that answers were lost */
 	struct xfrm_request *barrier; /* nothing may be sent before it has gone on */
 	struct table *sas;
 	struct xfrm_sa *first_sa;

@@ -1,5 +1,5 @@
-/* The "xfrm" backend on a kernel that has ESP: xfrm_kernel_test CASE, in a network namespace of its own. Run by
- * kernel_test.sh in the virtual machine. */
+/* The "xfrm" backend on a kernel that has ESP: xfrm_kernel_test CASE, in a network namespace of its
+ * own. Run by kernel_test.sh in the virtual machine. */
 #include "xfrm.h"
 
 #include <arpa/inet.h>
@@ -18,10 +18,10 @@
 
 #include <cmocka.h>
 
-#define TOKENS    100000
-#define TINY      2304 /* bytes: the kernel's least receive buffer, room for two or three answers */
-#define PATIENCE  60   /* s */
-#define PAIRS     1000
+#define TOKENS   100000
+#define TINY     2304 /* bytes: the kernel's least receive buffer, room for two or three answers */
+#define PATIENCE 60   /* s */
+#define PAIRS    1000
 
 /* ---- what a channel's owner sees ---- */
 
@@ -218,8 +218,8 @@ static void all_are_good(unsigned count)
 static void figure(const char *what, unsigned count, uint64_t started_us, uint64_t cpu)
 {
 	uint64_t us = now_us() - started_us, used = cpu_us() - cpu;
-	printf("figure: %u SAs %s in %.1f s: %.0f a second, %.0f us of CPU each\n", count, what, (double)us / 1e6,
-		(double)count * 1e6 / (double)us, (double)used / count);
+	printf("figure: %u SAs %s in %.1f s: %.0f a second, %.0f us of CPU each\n", count, what,
+		(double)us / 1e6, (double)count * 1e6 / (double)us, (double)used / count);
 }
 
 static void many(void **state)
@@ -267,7 +267,8 @@ static void many(void **state)
 static void make_tiny(struct nl_sock *s)
 {
 	int bytes = 1;
-	assert_int_equal(setsockopt(nl_socket_get_fd(s), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)), 0);
+	assert_int_equal(
+		setsockopt(nl_socket_get_fd(s), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)), 0);
 }
 
 /* Most answers are lost, and yet each request gets its own. */
@@ -290,8 +291,8 @@ static void overrun(void **state)
 	assert_int_equal(sas_in_kernel(), 400);
 	assert_int_equal(count_of("ip xfrm policy | grep -c '^src 10.1'"), 200);
 	stats = kernel_stats(kernel);
-	printf("figure: %llu overruns, %llu requests asked again, none lost\n", (unsigned long long)stats.overruns,
-		(unsigned long long)stats.asked_again);
+	printf("figure: %llu overruns, %llu requests asked again, none lost\n",
+		(unsigned long long)stats.overruns, (unsigned long long)stats.asked_again);
 	assert_true(stats.overruns > 0 && stats.asked_again > 0);
 	assert_true(c->window < window);
 	c->window = window; /* as if it had all been forgotten */
@@ -308,7 +309,8 @@ static void overrun(void **state)
 
 /* ---- algorithms ---- */
 
-static void add_both(uint32_t *n, const struct algorithm *encr, uint16_t bits, const struct algorithm *integ, bool esn)
+static void add_both(uint32_t *n, const struct algorithm *encr, uint16_t bits,
+	const struct algorithm *integ, bool esn)
 {
 	for (int direction = 0; direction < 2; direction++, ++*n) {
 		struct ipsec_request r = make_sa(*n, (enum ipsec_direction)direction, *n);
@@ -323,24 +325,29 @@ static void add_both(uint32_t *n, const struct algorithm *encr, uint16_t bits, c
 	}
 }
 
-/* Every transform that is said to be supported can be installed: all key lengths, windows, with and without ESN. */
+/* Every transform that is said to be supported can be installed: all key lengths, windows, with and
+ * without ESN. */
 static void algorithms(void **state)
 {
 	const struct algorithm *encr, *integ;
 	uint32_t n = 0;
 	(void)state;
 	for (size_t e = 0; (encr = algorithm_at(TRANSFORM_ENCR, e)); e++) {
-		for (unsigned k = 0; k < ALGORITHM_KEY_BITS_MAX && (k == 0 || encr->key_bits[k]); k++) {
+		for (unsigned k = 0; k < ALGORITHM_KEY_BITS_MAX && (k == 0 || encr->key_bits[k]);
+			k++) {
 			for (size_t i = 0; (integ = algorithm_at(TRANSFORM_INTEG, i)); i++) {
 				for (int esn = 0; esn < 2; esn++) {
-					if (kernel_supports(kernel, encr->id, encr->key_bits[k], integ->id, esn))
-						add_both(&n, encr, encr->key_bits[k], integ->id ? integ : NULL, esn);
+					if (kernel_supports(kernel, encr->id, encr->key_bits[k],
+						    integ->id, esn))
+						add_both(&n, encr, encr->key_bits[k],
+							integ->id ? integ : NULL, esn);
 				}
 			}
 		}
 	}
 	printf("figure: %u transforms of ESP\n", n / 2);
-	assert_true(n / 2 >= 2 * (6 * 3 + 1 + 7 * 6 + 7 * 2)); /* GCM, CCM; ChaCha20; CBC, CTR; 3DES, NULL */
+	assert_true(n / 2 >=
+		    2 * (6 * 3 + 1 + 7 * 6 + 7 * 2)); /* GCM, CCM; ChaCha20; CBC, CTR; 3DES, NULL */
 	all_are_good(n);
 	assert_int_equal(sas_in_kernel(), n);
 }
@@ -375,7 +382,8 @@ static void errors(void **state)
 	submit_sa(IPSEC_SA_QUERY, 1, IPSEC_INBOUND, 10);
 	submit_sa(IPSEC_SA_DELETE, 1, IPSEC_INBOUND, 11);
 	await_answers(12);
-	const int expected[] = {0, EEXIST, ENOSYS, EINVAL, EINVAL, EAFNOSUPPORT, EPROTONOSUPPORT, ESRCH, ESRCH, ENOENT, 0, 0};
+	const int expected[] = {0, EEXIST, ENOSYS, EINVAL, EINVAL, EAFNOSUPPORT, EPROTONOSUPPORT,
+		ESRCH, ESRCH, ENOENT, 0, 0};
 	for (unsigned i = 0; i < 12; i++)
 		assert_int_equal(owner.error[i], expected[i]);
 	assert_int_equal(sas_in_kernel(), 0);
@@ -395,13 +403,15 @@ static unsigned long transmitted(void)
 	return packets;
 }
 
-/* A datagram to an address of 198.51.100.0/24, which routes to a veth: does it leave, in clear or not? (What is dropped
- * for want of an SA is no error for the sender.) */
+/* A datagram to an address of 198.51.100.0/24, which routes to a veth: does it leave, in clear or
+ * not? (What is dropped for want of an SA is no error for the sender.) */
 static bool send_to(uint8_t host)
 {
 	unsigned long before = transmitted();
 	static int fd = -1;
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0xc6336400u + host)};
+	struct sockaddr_in to = {.sin_family = AF_INET,
+		.sin_port = htons(9),
+		.sin_addr.s_addr = htonl(0xc6336400u + host)};
 	if (fd < 0)
 		fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 	if (sendto(fd, "discard", 7, 0, (struct sockaddr *)&to, sizeof(to)) != 7)
@@ -414,14 +424,16 @@ static bool send_to(uint8_t host)
 static void route_traffic(void)
 {
 	/* Not the loopback device: no policy is applied there. */
-	assert_int_equal(system("sysctl -q -w net.ipv6.conf.default.disable_ipv6=1 && ip link add v0 type veth peer name v1 && ip link set v0 arp off up && "
+	assert_int_equal(system("sysctl -q -w net.ipv6.conf.default.disable_ipv6=1 && ip link add "
+				"v0 type veth peer name v1 && ip link set v0 arp off up && "
 				"ip link set v1 up && ip address add 192.0.2.1/32 dev v0 && "
 				"ip route add 198.51.100.0/24 dev v0 src 192.0.2.1 && "
-				"ip route add 198.18.0.0/15 dev v0 src 192.0.2.1"), 0);
+				"ip route add 198.18.0.0/15 dev v0 src 192.0.2.1"),
+		0);
 }
 
-static void submit_traffic_policy(enum ipsec_op op, enum ipsec_policy_action action, bool trap, uint32_t reqid,
-	const char *to, uint64_t token)
+static void submit_traffic_policy(enum ipsec_op op, enum ipsec_policy_action action, bool trap,
+	uint32_t reqid, const char *to, uint64_t token)
 {
 	struct traffic_selector local, remote;
 	struct ipsec_request r = {.op = op, .token = token};
@@ -496,7 +508,8 @@ static void policies(void **state)
 	assert_false(send_to(1));
 	settle();
 	assert_int_equal(owner.events, 0);
-	/* The more specific wins, whichever came first: a bypass within it, and a discard within that. */
+	/* The more specific wins, whichever came first: a bypass within it, and a discard within
+	 * that. */
 	submit_traffic_policy(IPSEC_POLICY_ADD, IPSEC_DISCARD, false, 6, "198.51.100.3/32", 1);
 	submit_traffic_policy(IPSEC_POLICY_ADD, IPSEC_BYPASS, false, 7, "198.51.100.0/29", 2);
 	all_are_good(3);
@@ -511,7 +524,8 @@ static void policies(void **state)
 	assert_int_equal(owner.event[0].kind, IPSEC_ACQUIRE);
 	assert_int_equal(owner.event[0].reqid, 8);
 	char text[TRAFFIC_SELECTOR_TEXT_MAX];
-	assert_string_equal(traffic_selector_text(&owner.event[0].remote_ts, text), "198.51.100.200/32/UDP/9");
+	assert_string_equal(
+		traffic_selector_text(&owner.event[0].remote_ts, text), "198.51.100.200/32/UDP/9");
 	assert_int_equal(owner.event[0].local_ts.range.first.bytes[3], 1);
 	/* One reqid more for the same traffic: the newest has it, then the one before again. */
 	submit_traffic_policy(IPSEC_POLICY_ADD, IPSEC_BYPASS, false, 9, "198.51.100.0/24", 4);
@@ -542,13 +556,15 @@ static void event_overrun(void **state)
 	for (unsigned i = 0; i < 10; i++)
 		send_to(1);
 	sleep(1);
-	/* A few acquires have come through; then the limits of the SA, which were not among them. */
+	/* A few acquires have come through; then the limits of the SA, which were not among them.
+	 */
 	time_t end = time(NULL) + PATIENCE;
 	unsigned hard = 0;
 	while (!hard && time(NULL) < end) {
 		turn(100);
 		for (unsigned i = 0; i < owner.events && i < 64; i++)
-			hard += owner.event[i].kind == IPSEC_EXPIRE_HARD && owner.event[i].spi == 0x10000005;
+			hard += owner.event[i].kind == IPSEC_EXPIRE_HARD &&
+				owner.event[i].spi == 0x10000005;
 	}
 	assert_int_equal(hard, 1);
 	for (unsigned i = 0; i < owner.events && i < 64; i++)
@@ -588,7 +604,8 @@ static void move(void **state)
 	all_are_good(6);
 	assert_int_equal(owner.counters[5].packets, 4); /* it goes on counting */
 	assert_int_equal(count_of("ip xfrm state | grep -c '^src 192.0.2.1 dst 198.18.0.2'"), 1);
-	assert_int_equal(count_of("ip xfrm state | grep -c 'encap type espinudp sport 1024 dport 4500'"), 1);
+	assert_int_equal(
+		count_of("ip xfrm state | grep -c 'encap type espinudp sport 1024 dport 4500'"), 1);
 	assert_int_equal(sas_in_kernel(), 2);
 	/* No sequence number comes twice, and the policy has followed. */
 	assert_int_equal(count_of("ip xfrm state | grep -c 'oseq 0x100004'"), 1);
