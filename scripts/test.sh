@@ -1,5 +1,5 @@
 #!/bin/bash
-# test.sh [unit|namespace|sanitizers]...: all by default. The last line is "N passed, N failed, N skipped".
+# test.sh [unit|namespace|vm|sanitizers]...: all by default. The last line is "N passed, N failed, N skipped".
 set -u -o pipefail
 top=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 . "$top/scripts/common.sh"
@@ -8,7 +8,7 @@ build=$top/build
 results=$build/test-results
 python=/usr/bin/python3
 # A part that hangs is cut off; what it did not run then counts as failed.
-unit_cap=900 namespace_cap=1200 sanitizer_cap=420
+unit_cap=900 namespace_cap=1200 sanitizer_cap=420 vm_cap=900
 # Programs with threads in them: run under ThreadSanitizer as well.
 threaded='^(base-(log|mailbox|counter|secret)|crypto (pool|key_stock|batch|key_exchange_vectors)|ike catalogue|shard-|dataplane|kernel)'
 
@@ -40,6 +40,13 @@ namespace_tests() {
 namespace() {
 	say "daemons in network namespaces"
 	namespace_tests "$build" namespace
+}
+
+# In a virtual machine: what needs a kernel with ESP. Where it cannot run, its one case is skipped and says why.
+vm() {
+	say "the kernel's IPsec, in a virtual machine"
+	VM_LIMIT_S=$vm_cap "$top/tests/vm/vm.sh" "$build" "$results"
+	echo $? >"$results/vm.status"
 }
 
 # sanitizer_build NAME SANITIZERS: by the other compiler, and without a warning
@@ -77,11 +84,11 @@ sanitizers() {
 }
 
 parts=("$@")
-[ $# -gt 0 ] || parts=(unit namespace sanitizers)
+[ $# -gt 0 ] || parts=(unit namespace vm sanitizers)
 for part in "${parts[@]}"; do
 	case $part in
-	unit | namespace | sanitizers) ;;
-	*) die "no tests named '$part': unit, namespace or sanitizers" ;;
+	unit | namespace | vm | sanitizers) ;;
+	*) die "no tests named '$part': unit, namespace, vm or sanitizers" ;;
 	esac
 done
 

@@ -24,6 +24,10 @@ struct kernel_backend {
 	void (*close)(struct kernel *kernel);
 	bool (*supports)(const struct kernel *kernel, uint16_t encr, uint16_t key_bits,
 		uint16_t integ, bool esn);
+	/* May be NULL, all three: nothing to be left, counted, prepared. */
+	void (*leave_state)(struct kernel *kernel);
+	void (*stats)(const struct kernel *kernel, struct kernel_stats *out);
+	bool (*prepare_socket)(const struct kernel *kernel, int fd, uint8_t family, bool nat);
 	struct kernel_channel *(*channel_open)(
 		struct kernel *kernel, const struct kernel_channel_config *config);
 	void (*channel_close)(struct kernel_channel *channel);
@@ -38,5 +42,6 @@ struct kernel_backend {
 
 extern const struct kernel_backend kernel_none_backend;
 extern const struct kernel_backend kernel_dpdk_backend;
+extern const struct kernel_backend kernel_xfrm_backend;
 
 #endif

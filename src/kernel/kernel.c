@@ -4,7 +4,6 @@
 
 #include "backend.h"
 
-static const struct kernel_backend kernel_xfrm_backend = {.name = "xfrm"};
 static const struct kernel_backend kernel_pfkey_backend = {.name = "pfkey"};
 
 static const struct kernel_backend *const kernel_backends[] = {
@@ -28,7 +27,8 @@ struct kernel *kernel_open(const struct kernel_config *config, char *error, size
 		}
 		return backend->open(config, error, error_size);
 	}
-	snprintf(error, error_size, "unknown kernel interface \"%s\": this build has dpdk and none", name);
+	snprintf(error, error_size,
+		"unknown kernel interface \"%s\": this build has dpdk, xfrm and none", name);
 	return NULL;
 }
 
@@ -47,6 +47,27 @@ bool kernel_supports(
 	const struct kernel *kernel, uint16_t encr, uint16_t key_bits, uint16_t integ, bool esn)
 {
 	return kernel->backend->supports(kernel, encr, key_bits, integ, esn);
+}
+
+void kernel_leave_state(struct kernel *kernel)
+{
+	if (kernel->backend->leave_state)
+		kernel->backend->leave_state(kernel);
+}
+
+struct kernel_stats kernel_stats(const struct kernel *kernel)
+{
+	struct kernel_stats out = {0};
+
+	if (kernel->backend->stats)
+		kernel->backend->stats(kernel, &out);
+	return out;
+}
+
+bool kernel_prepare_socket(const struct kernel *kernel, int fd, uint8_t family, bool nat)
+{
+	return !kernel->backend->prepare_socket ||
+	       kernel->backend->prepare_socket(kernel, fd, family, nat);
 }
 
 struct kernel_channel *kernel_channel_open(

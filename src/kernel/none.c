@@ -5,18 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "backend.h"
+#include "spi_sequence.h"
 
 #define ANSWERS_FIRST 64
 
 struct none_kernel {
 	struct kernel kernel;
-	uint32_t spi_count;  /* atomic: one sequence for all channels, so that no SPI is given twice */
-	uint32_t spi_random;
+	struct spi_sequence spis; /* one for all channels, so that no SPI is given twice */
 };
 
 struct none_channel {
@@ -30,15 +29,12 @@ static struct kernel *none_open(const struct kernel_config *config, char *error,
 {
 	(void)config;
 	struct none_kernel *none = calloc(1, sizeof(*none));
-	uint32_t seed[2];
-	if (!none || getrandom(seed, sizeof(seed), 0) != sizeof(seed)) {
+	if (!none || !spi_sequence_init(&none->spis)) {
 		free(none);
 		snprintf(error, error_size, "kernel interface \"none\": %s", strerror(errno));
 		return NULL;
 	}
 	none->kernel.backend = &kernel_none_backend;
-	none->spi_count = seed[0];
-	none->spi_random = seed[1];
 	return &none->kernel;
 }
 
@@ -140,25 +136,9 @@ static void none_channel_submit(struct kernel_channel *channel, const struct ips
 	none->answers[(none->first + none->count++) & (none->capacity - 1)] = answer;
 }
 
-/* A bijection of 32 bits, so that distinct counts give distinct SPIs in no visible order. */
-static uint32_t spi_mix(uint32_t v)
-{
-	v ^= v >> 16;
-	v *= 0x7feb352du;
-	v ^= v >> 15;
-	v *= 0x846ca68bu;
-	return v ^ (v >> 16);
-}
-
 static uint32_t none_channel_allocate_spi(struct kernel_channel *channel)
 {
-	struct none_kernel *none = (struct none_kernel *)channel->kernel;
-	for (;;) {
-		uint32_t count = __atomic_fetch_add(&none->spi_count, 1, __ATOMIC_RELAXED);
-		uint32_t spi = spi_mix(count) ^ none->spi_random;
-		if (spi >= 256) /* RFC 4303, section 2.1: 1..255 are reserved, 0 is local use */
-			return spi;
-	}
+	return spi_sequence_next(&((struct none_kernel *)channel->kernel)->spis);
 }
 
 static void none_channel_release_spi(struct kernel_channel *channel, uint32_t spi)

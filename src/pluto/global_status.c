@@ -234,6 +234,7 @@ static void say_dataplane(struct report *r)
 enum step_result global_status_daemon(struct report *r)
 {
 	const struct pluto *p = r->pluto;
+	struct kernel_stats kernel = kernel_stats(p->kernel);
 
 	say_crypto(r);
 	say_keys(r);
@@ -243,6 +244,9 @@ enum step_result global_status_daemon(struct report *r)
 	say(r, "plutonium.control.mailbox_depth", mailbox_depth(p->mailbox));
 	say(r, "plutonium.control.mailbox_refused", mailbox_refused(p->mailbox));
 	say(r, "plutonium.log.dropped", log_dropped());
+	say(r, "plutonium.kernel.overruns", kernel.overruns);
+	say(r, "plutonium.kernel.asked_again", kernel.asked_again);
+	say(r, "plutonium.kernel.events_lost", kernel.events_lost);
 	say_dataplane(r);
 	return STEP_DONE;
 }

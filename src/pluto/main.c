@@ -47,8 +47,10 @@ void pluto_shut_down(struct pluto *p, bool leave_state, struct client *client)
 	/* Its connection ends with the daemon. */
 	if (client)
 		client_expects_done(client);
-	if (leave_state)
+	if (leave_state) {
+		kernel_leave_state(p->kernel);
 		p->ended = true;
+	}
 	if (p->ended || p->shutdown_watcher)
 		return;
 	p->shutdown_watcher = clients_new_watcher(&p->clients);
@@ -74,18 +76,20 @@ static bool start_log(const struct options *o, char *error, size_t size)
 	return log_start(&config, error, size);
 }
 
+/* Without a choice: the operating system's own, unless ports for a dataplane are named. */
+static const char *backend_name(const struct options *o)
+{
+	if (o->backend)
+		return o->backend;
+	return o->port_count ? "dpdk" : "xfrm";
+}
+
 /* Before any thread of ours: DPDK wants to see the process alone. */
 static bool start_dataplane(struct pluto *p, char *error, size_t size)
 {
 	const struct options *o = &p->options;
 
-	if (!o->backend) {
-		snprintf(error, size,
-			"no kernel interface is chosen: --use-dpdk with --dataplane-port, or "
-			"--use-none");
-		return false;
-	}
-	if (strcmp(o->backend, "dpdk") != 0) {
+	if (strcmp(backend_name(o), "dpdk") != 0) {
 		if (o->port_count)
 			snprintf(error, size, "--dataplane-port goes with --use-dpdk only");
 		return o->port_count == 0;
@@ -101,7 +105,7 @@ static bool start_dataplane(struct pluto *p, char *error, size_t size)
 
 static bool start_kernel(struct pluto *p, char *error, size_t size)
 {
-	struct kernel_config config = {.backend = p->options.backend, .dataplane = p->dataplane};
+	struct kernel_config config = {.backend = backend_name(&p->options), .dataplane = p->dataplane};
 
 	p->kernel = kernel_open(&config, error, size);
 	return p->kernel;

@@ -121,6 +121,7 @@ static bool open_ports(struct shard_set *set, const struct listen_address *addre
 			.nat = p == 1,
 			.shards = set->count,
 			.steering = set->config.steering ? &set->steering : NULL,
+			.kernel = set->config.kernel,
 			.buffer = set->config.socket_buffer,
 		};
 		if (ports[p] != 0 && !socket_group_open(&config, sockets + (size_t)p * set->count,

@@ -63,7 +63,8 @@ static int open_bound(const struct socket_group_config *config, bool shared)
 		return -1;
 	}
 	set_buffers(fd, config->buffer);
-	if (!set_options(fd, family) || (shared && !set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1)) ||
+	if (!set_options(fd, family) ||
+		!kernel_prepare_socket(config->kernel, fd, (uint8_t)family, config->nat) || (shared && !set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1)) ||
 		!bind_to(fd, config->address, config->port)) {
 		int cause = errno;
 		close(fd);

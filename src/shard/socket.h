@@ -23,6 +23,7 @@ struct socket_group_config {
 	bool nat;
 	unsigned shards;
 	const struct steering *steering;
+	const struct kernel *kernel; /* what the sockets have to get along with */
 	size_t buffer; /* bytes, each way; 0: the kernel's default */
 };
 bool socket_group_open(const struct socket_group_config *config, struct ike_socket **sockets,

@@ -97,6 +97,12 @@ void kernel_channel_submit(struct kernel_channel *c, const struct ipsec_request 
 	}
 }
 
+bool kernel_prepare_socket(const struct kernel *kernel, int fd, uint8_t family, bool nat)
+{
+	(void)kernel, (void)fd, (void)family, (void)nat;
+	return true;
+}
+
 uint32_t kernel_channel_allocate_spi(struct kernel_channel *c)
 {
 	return ++c->spi;

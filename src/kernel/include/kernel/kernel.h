@@ -2,8 +2,9 @@
  * its own and writes requests without waiting; answers and events come back when it polls. (RFC
  * 4301, section 4.4.)
  *
- * Backends: "dpdk" (the user-space dataplane), "none" (answers success, installs nothing: tests and
- * load generators); "xfrm" and "pfkey" have their places in kernel_backends[]. */
+ * Backends: "dpdk" (the user-space dataplane), "xfrm" (Linux's own IPsec, in the network namespace of
+ * the process), "none" (answers success, installs nothing: tests and load generators); "pfkey" has its
+ * place in kernel_backends[]. */
 #ifndef KERNEL_KERNEL_H
 #define KERNEL_KERNEL_H
 
@@ -20,12 +21,28 @@ struct kernel_config {
 	struct dataplane *dataplane; /* "dpdk"; borrowed */
 };
 
+/* "xfrm": finds what the kernel has by trying, which may take seconds when it has to load modules;
+ * removes what an earlier run of this program has left in it. Control thread. */
 struct kernel *kernel_open(const struct kernel_config *config, char *error, size_t error_size);
+/* After the channels are closed. Takes all SAs and policies of ours out of the operating system. */
 void kernel_close(struct kernel *kernel);
+/* kernel_close is to leave them there: until the next kernel_open. */
+void kernel_leave_state(struct kernel *kernel);
 const char *kernel_name(const struct kernel *kernel);
 /* May a proposal with this ESP transform be offered? */
 bool kernel_supports(
 	const struct kernel *kernel, uint16_t encr, uint16_t key_bits, uint16_t integ, bool esn);
+
+/* Any thread. All 0 where a backend cannot lose anything. */
+struct kernel_stats {
+	uint64_t overruns;    /* times that answers were lost, for want of room or memory */
+	uint64_t asked_again; /* requests that were sent again therefore */
+	uint64_t events_lost; /* times that events were lost */
+};
+struct kernel_stats kernel_stats(const struct kernel *kernel);
+/* What an IKE socket needs beside this backend, before it is bound: its own traffic passes by all
+ * policies, and ESP in UDP on the NAT-T port (`nat`) goes to the SAs. False with errno. Any thread. */
+bool kernel_prepare_socket(const struct kernel *kernel, int fd, uint8_t family, bool nat);
 
 /* One per thread that asks. `on_answer` and `on_event` are called from kernel_channel_poll only, on
  * the channel's thread. Events of SAs go to the channel that added them, acquires to the channel

@@ -1,0 +1,168 @@
+/* What the kernel says by itself. Every channel hears everything and takes what is its own: events
+ * are rare, and so no thread hands anything to another. */
+#include "xfrm.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netlink/socket.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "xfrm_selector.h"
+
+#define EVENT_ROUNDS 8 /* each time around the loop */
+
+static void tell(struct xfrm_channel *c, const struct ipsec_event *event)
+{
+	c->channel.config.on_event(c->channel.config.arg, event);
+}
+
+/* ---- acquire -------------------------------------------------------------------- */
+
+static struct traffic_selector side(
+	const xfrm_address_t *a, const struct xfrm_selector *s, uint16_t port, uint16_t mask)
+{
+	struct ip_address address = xfrm_address_read(a, s->family);
+
+	return (struct traffic_selector){
+		.range = {address, address},
+		.port_first = mask ? ntohs(port) : 0,
+		.port_last = mask ? ntohs(port) : 65535,
+		.protocol = s->proto,
+	};
+}
+
+static void take_acquire(struct xfrm_channel *c, struct nlmsghdr *message)
+{
+	struct nlattr *attrs[XFRMA_MAX + 1];
+	const struct xfrm_user_acquire *a = nlmsg_data(message);
+	struct xfrm_user_tmpl template;
+	unsigned channels = __atomic_load_n(&c->xfrm->channels, __ATOMIC_RELAXED);
+
+	if (nlmsg_datalen(message) < (int)sizeof(*a) ||
+		nlmsg_parse(message, sizeof(*a), attrs, XFRMA_MAX, NULL) < 0 ||
+		!attrs[XFRMA_TMPL] || nla_len(attrs[XFRMA_TMPL]) < (int)sizeof(template))
+		return;
+	memcpy(&template, nla_data(attrs[XFRMA_TMPL]), sizeof(template));
+	/* The kernel asks for every policy without an SA; a trap is one that wants to be asked for.
+	 */
+	if (a->policy.lft.hard_add_expires_seconds != XFRM_OURS ||
+		!xfrm_priority_is_trap(a->policy.priority) ||
+		template.reqid % channels != c->number ||
+		(a->sel.family != AF_INET && a->sel.family != AF_INET6))
+		return;
+	struct ipsec_event event = {
+		.kind = IPSEC_ACQUIRE,
+		.reqid = template.reqid,
+		.direction = IPSEC_OUTBOUND,
+		.remote = {.address = xfrm_address_read(&template.id.daddr, template.family)},
+		.local_ts = side(&a->sel.saddr, &a->sel, a->sel.sport, a->sel.sport_mask),
+		.remote_ts = side(&a->sel.daddr, &a->sel, a->sel.dport, a->sel.dport_mask),
+	};
+	tell(c, &event);
+}
+
+/* ---- of SAs ----------------------------------------------------------------------- */
+
+void xfrm_event_expired(struct xfrm_channel *c, struct xfrm_sa *sa, bool hard,
+	const struct ipsec_counters *counters)
+{
+	struct ipsec_event event = {
+		.kind = hard ? IPSEC_EXPIRE_HARD : IPSEC_EXPIRE_SOFT,
+		.spi = sa->spi,
+		.reqid = sa->reqid,
+		.direction = sa->direction,
+	};
+
+	if (hard && !sa->last) {
+		sa->last = malloc(sizeof(*sa->last));
+		if (sa->last)
+			*sa->last = *counters;
+	}
+	tell(c, &event);
+}
+
+static void take_expire(struct xfrm_channel *c, struct nlmsghdr *message)
+{
+	const struct xfrm_user_expire *e = nlmsg_data(message);
+	static const enum ipsec_direction directions[] = {IPSEC_INBOUND, IPSEC_OUTBOUND};
+	struct ip_address destination;
+
+	if (nlmsg_datalen(message) < (int)sizeof(*e))
+		return;
+	destination = xfrm_address_read(&e->state.id.daddr, e->state.family);
+	for (unsigned i = 0; i < 2; i++) {
+		struct xfrm_sa *sa =
+			xfrm_sa_find(c, ntohl(e->state.id.spi), directions[i], e->state.reqid);
+		struct xfrm_key key;
+
+		if (!sa)
+			continue;
+		key = xfrm_sa_key(sa);
+		if (!ip_equal(&key.destination, &destination))
+			continue;
+		struct ipsec_counters last = {
+			.bytes = e->state.curlft.bytes,
+			.packets = e->state.curlft.packets,
+			.add_time = e->state.curlft.add_time,
+			.idle_ms = UINT64_MAX,
+		};
+		xfrm_event_expired(c, sa, e->hard, &last);
+		return;
+	}
+}
+
+static void take_mapping(struct xfrm_channel *c, struct nlmsghdr *message)
+{
+	const struct xfrm_user_mapping *m = nlmsg_data(message);
+
+	if (nlmsg_datalen(message) < (int)sizeof(*m) ||
+		!xfrm_sa_find(c, ntohl(m->id.spi), IPSEC_INBOUND, m->reqid))
+		return;
+	struct ipsec_event event = {
+		.kind = IPSEC_REMOTE_MOVED,
+		.spi = ntohl(m->id.spi),
+		.reqid = m->reqid,
+		.direction = IPSEC_INBOUND,
+		.remote = {xfrm_address_read(&m->new_saddr, m->id.family), ntohs(m->new_sport)},
+	};
+	tell(c, &event);
+}
+
+static void take_event(void *arg, struct nlmsghdr *message)
+{
+	switch (message->nlmsg_type) {
+	case XFRM_MSG_ACQUIRE:
+		take_acquire(arg, message);
+		break;
+	case XFRM_MSG_EXPIRE:
+		take_expire(arg, message);
+		break;
+	case XFRM_MSG_MAPPING:
+		take_mapping(arg, message);
+		break;
+	}
+}
+
+/* Which ones is not known. A limit that was reached is found by asking; a mapping change comes
+ * again with the next packet, an acquire when the kernel's larval SA has timed out. */
+static void events_lost(struct xfrm_channel *c)
+{
+	__atomic_fetch_add(&c->xfrm->stats.events_lost, 1, __ATOMIC_RELAXED);
+	log_line(LOG_LINE_WARNING,
+		"XFRM events were lost (receive buffer overrun): all SAs are asked after");
+	xfrm_channel_check_all(c);
+}
+
+void xfrm_events_poll(struct xfrm_channel *c)
+{
+	for (unsigned round = 0; round < EVENT_ROUNDS; round++) {
+		int n = xfrm_receive(c->receive, nl_socket_get_fd(c->events), take_event, c);
+
+		if (n == -ENOBUFS)
+			events_lost(c);
+		else if (n <= 0)
+			return;
+	}
+}

@@ -1,0 +1,309 @@
+/* The "xfrm" backend, as far as it goes on any kernel: selectors, policies and who holds them, what
+ * an earlier run has left. In a network namespace of its own; SAs are tested in tests/vm. */
+#include "kernel/kernel.h"
+#include "xfrm_selector.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define PATIENCE 20 /* s */
+
+static bool usable;
+static int errors[64]; /* by token; -1: no answer */
+static unsigned answers;
+
+static void on_answer(void *arg, const struct ipsec_answer *answer)
+{
+	(void)arg;
+	assert_true(answer->token < 64 && errors[answer->token] == -1);
+	errors[answer->token] = answer->error;
+	answers++;
+}
+
+static void on_event(void *arg, const struct ipsec_event *event)
+{
+	(void)arg, (void)event;
+	fail();
+}
+
+static struct kernel *open_kernel(void)
+{
+	struct kernel_config config = {.backend = "xfrm"};
+	char error[200] = "";
+	struct kernel *kernel = kernel_open(&config, error, sizeof(error));
+	if (!kernel)
+		fprintf(stderr, "%s\n", error);
+	assert_non_null(kernel);
+	return kernel;
+}
+
+static struct kernel_channel *open_channel(struct kernel *kernel)
+{
+	struct kernel_channel_config config = {NULL, on_answer, on_event};
+	struct kernel_channel *channel = kernel_channel_open(kernel, &config);
+	assert_non_null(channel);
+	return channel;
+}
+
+static void start_over(void)
+{
+	memset(errors, 0xff, sizeof(errors));
+	answers = 0;
+}
+
+static void await_answers(struct kernel_channel *channel, unsigned count)
+{
+	time_t end = time(NULL) + PATIENCE;
+	while (answers < count && time(NULL) < end) {
+		struct pollfd fd = {.fd = kernel_channel_fd(channel), .events = POLLIN};
+		if (kernel_channel_sleep(channel))
+			poll(&fd, 1, 100);
+		kernel_channel_poll(channel);
+	}
+	assert_int_equal(answers, count);
+	assert_int_equal(kernel_channel_pending(channel), 0);
+}
+
+static void submit_policy(struct kernel_channel *channel, enum ipsec_op op, uint32_t reqid,
+	const char *remote, uint64_t token)
+{
+	struct traffic_selector l, r;
+	struct ipsec_request request = {.op = op, .token = token};
+	assert_true(traffic_selector_parse("10.1.0.0/24", &l));
+	assert_true(traffic_selector_parse(remote, &r));
+	request.policy = (struct ipsec_policy){
+		.reqid = reqid,
+		.mode = IPSEC_TUNNEL,
+		.local = ip_v4(0xc0000201),
+		.remote = ip_v4(0xc0000202),
+		.local_ts = &l,
+		.remote_ts = &r,
+		.local_ts_count = 1,
+		.remote_ts_count = 1,
+	};
+	kernel_channel_submit(channel, &request);
+}
+
+static unsigned count_of(const char *pattern)
+{
+	char command[200];
+	unsigned n = 0;
+	snprintf(command, sizeof(command), "ip xfrm policy | grep -c '%s'", pattern);
+	FILE *f = popen(command, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%u", &n), 1);
+	pclose(f);
+	return n;
+}
+
+/* ---- selectors ---- */
+
+static unsigned expand(const char *local, const char *remote, struct xfrm_selector **out)
+{
+	struct traffic_selector l, r;
+	unsigned count = 0;
+	assert_true(traffic_selector_parse(local, &l));
+	assert_true(traffic_selector_parse(remote, &r));
+	int error = xfrm_selectors(&l, 1, &r, 1, out, &count);
+	if (error)
+		errno = error;
+	return error ? 0 : count;
+}
+
+static bool covers(const struct xfrm_selector *s, uint32_t address, uint16_t port)
+{
+	uint32_t mask = s->prefixlen_d ? ~0u << (32 - s->prefixlen_d) : 0;
+	return (address & mask) == ntohl(s->daddr.a4) &&
+	       (port & ntohs(s->dport_mask)) == ntohs(s->dport);
+}
+
+/* Of every address and port near the edges: covered once inside, never outside. */
+static void ranges_are_covered_exactly(void **state)
+{
+	struct xfrm_selector *list;
+	unsigned count = expand("10.1.0.0/24", "10.2.0.3-10.2.1.200/TCP/1000-5007", &list);
+	(void)state;
+	assert_true(count > 1);
+	for (uint32_t a = 0x0a020000; a < 0x0a020200; a++) {
+		for (unsigned i = 0; i < 8; i++) {
+			const uint16_t port =
+				(uint16_t[]){0, 999, 1000, 1001, 4096, 5007, 5008, 65535}[i];
+			bool inside =
+				a >= 0x0a020003 && a <= 0x0a0201c8 && port >= 1000 && port <= 5007;
+			unsigned times = 0;
+			for (unsigned k = 0; k < count; k++)
+				times += covers(&list[k], a, port);
+			assert_int_equal(times, inside);
+		}
+	}
+	free(list);
+	/* The widest and the narrowest. */
+	assert_int_equal(expand("0.0.0.0/0", "::/0", &list), 0);
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(expand("::/0", "2001:db8::1/128", &list), 1);
+	assert_int_equal(list[0].prefixlen_s, 0);
+	assert_int_equal(list[0].prefixlen_d, 128);
+	free(list);
+	assert_int_equal(expand("0.0.0.1-255.255.255.254", "10.0.0.0/8", &list), 62);
+	free(list);
+	assert_int_equal(expand("::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe", "::/0", &list), 254);
+	free(list);
+	/* What would be too many, and what the kernel has no word for. */
+	assert_int_equal(expand("::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe",
+				 "2001:db8::1-2001:db8::6", &list),
+		0);
+	assert_int_equal(errno, E2BIG);
+	assert_int_equal(expand("10.1.0.0/24/TCP/OPAQUE", "10.2.0.0/24", &list), 0);
+	assert_int_equal(errno, EOPNOTSUPP);
+	/* An echo request is of type 8, code 0, whichever way it goes. */
+	assert_int_equal(expand("10.1.0.0/24/ICMP/2048", "10.2.0.0/24/ICMP/2048", &list), 1);
+	struct xfrm_selector back = xfrm_selector_reversed(&list[0]);
+	assert_int_equal(ntohs(back.sport), 8);
+	assert_int_equal(back.sport_mask, 0xffff);
+	assert_int_equal(ntohs(back.dport), 0);
+	assert_int_equal(back.dport_mask, 0xffff);
+	assert_int_equal(back.prefixlen_s, 24);
+	free(list);
+}
+
+static void the_inner_is_the_more_specific(void **state)
+{
+	static const char *const from_wide_to_narrow[] = {"0.0.0.0/0", "10.0.0.0/8", "10.2.0.0/16",
+		"10.2.0.0/16/TCP", "10.2.0.0/16/TCP/443", "10.2.0.0/24/TCP/443",
+		"10.2.0.1/32/TCP/443"};
+	unsigned before = 4096;
+	(void)state;
+	for (unsigned i = 0; i < 7; i++) {
+		struct xfrm_selector *list;
+		assert_int_equal(expand("10.1.0.0/24", from_wide_to_narrow[i], &list), 1);
+		unsigned width = xfrm_selector_width(&list[0]);
+		assert_true(width < before);
+		before = width;
+		free(list);
+	}
+}
+
+/* ---- the kernel ---- */
+
+static void needs_kernel(void)
+{
+	if (!usable)
+		skip();
+}
+
+static void policies_come_and_go(void **state)
+{
+	(void)state;
+	needs_kernel();
+	struct kernel *kernel = open_kernel();
+	struct kernel_channel *a = open_channel(kernel), *b = open_channel(kernel);
+	start_over();
+	submit_policy(a, IPSEC_POLICY_ADD, 16385, "10.2.0.0/24", 0);
+	assert_int_equal(answers, 0);
+	await_answers(a, 1);
+	assert_int_equal(errors[0], 0);
+	assert_int_equal(count_of("^src 10"), 3); /* out, in, forwarded */
+	/* Another's for the same traffic, by another channel: the newest has it. */
+	submit_policy(b, IPSEC_POLICY_ADD, 16386, "10.2.0.0/24", 1);
+	await_answers(b, 2);
+	assert_int_equal(count_of("reqid 16386"), 3);
+	assert_int_equal(count_of("reqid 16385"), 0);
+	/* The older one goes, and takes nothing along. */
+	submit_policy(a, IPSEC_POLICY_DELETE, 16385, "10.2.0.0/24", 2);
+	await_answers(a, 3);
+	assert_int_equal(count_of("reqid 16386"), 3);
+	submit_policy(a, IPSEC_POLICY_ADD, 16385, "10.2.0.0/24", 3);
+	await_answers(a, 4);
+	assert_int_equal(count_of("reqid 16385"), 3);
+	/* The newest goes, and the one before it is back. */
+	submit_policy(a, IPSEC_POLICY_DELETE, 16385, "10.2.0.0/24", 4);
+	await_answers(a, 5);
+	assert_int_equal(count_of("reqid 16386"), 3);
+	submit_policy(b, IPSEC_POLICY_DELETE, 16386, "10.2.0.0/24", 5);
+	submit_policy(b, IPSEC_POLICY_DELETE, 16386, "10.2.0.0/24", 6);
+	await_answers(b, 7);
+	assert_int_equal(errors[5], 0);
+	assert_int_equal(errors[6], ENOENT);
+	assert_int_equal(count_of("^src 10"), 0);
+	kernel_channel_close(a);
+	kernel_channel_close(b);
+	kernel_close(kernel);
+}
+
+static void what_was_left_is_removed(void **state)
+{
+	(void)state;
+	needs_kernel();
+	struct kernel *kernel = open_kernel();
+	struct kernel_channel *c = open_channel(kernel);
+	start_over();
+	assert_int_equal(
+		system("ip xfrm policy add src 10.8.0.0/24 dst 10.9.0.0/24 dir out priority 3"), 0);
+	submit_policy(c, IPSEC_POLICY_ADD, 16385, "10.2.0.0/24", 0);
+	await_answers(c, 1);
+	kernel_channel_close(c);
+	kernel_leave_state(kernel);
+	kernel_close(kernel);
+	assert_int_equal(count_of("^src 10.[12]"), 3);
+	kernel = open_kernel();
+	assert_int_equal(count_of("^src 10.[12]"), 0);
+	assert_int_equal(count_of("^src 10.8"), 1);
+	kernel_close(kernel);
+	assert_int_equal(count_of("^src"), 1); /* another's alone */
+}
+
+/* A kernel that has no ESP says so to every SA; one that has it takes it. Either way the answer is
+ * told, and agrees with what is said to be supported. */
+static void support_is_what_the_kernel_has(void **state)
+{
+	(void)state;
+	needs_kernel();
+	struct kernel *kernel = open_kernel();
+	struct kernel_channel *c = open_channel(kernel);
+	bool supported = kernel_supports(kernel, ENCR_AES_GCM_16, 128, INTEG_NONE, false);
+	struct traffic_selector ts;
+	start_over();
+	assert_true(traffic_selector_parse("10.1.0.0/24", &ts));
+	struct ipsec_request request = {.op = IPSEC_SA_ADD, .token = 1};
+	request.sa = (struct ipsec_sa){.spi = kernel_channel_allocate_spi(c),
+		.direction = IPSEC_INBOUND,
+		.protocol = IPSEC_ESP,
+		.local.address = ip_v4(0xc0000201),
+		.remote.address = ip_v4(0xc0000202),
+		.encr = ENCR_AES_GCM_16,
+		.encr_key_len = 20,
+		.reqid = 16385,
+		.local_ts = &ts,
+		.remote_ts = &ts,
+		.local_ts_count = 1,
+		.remote_ts_count = 1};
+	kernel_channel_submit(c, &request);
+	await_answers(c, 1);
+	assert_int_equal(errors[1] == 0, supported);
+	kernel_channel_close(c);
+	kernel_close(kernel);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ranges_are_covered_exactly),
+		cmocka_unit_test(the_inner_is_the_more_specific),
+		cmocka_unit_test(policies_come_and_go),
+		cmocka_unit_test(what_was_left_is_removed),
+		cmocka_unit_test(support_is_what_the_kernel_has),
+	};
+	usable = unshare(CLONE_NEWNET) == 0 && system("ip xfrm policy >/dev/null 2>&1") == 0;
+	return cmocka_run_group_tests_name("kernel xfrm", tests, NULL, NULL);
+}

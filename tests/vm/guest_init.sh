@@ -1,0 +1,24 @@
+#!/bin/bash
+# The guest's first process, started by the initrd that vm.sh makes: never to be run on a host.
+[ $$ = 1 ] || exit 1
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C.UTF-8
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs -o mode=1777 shm /dev/shm
+mount -t tmpfs -o mode=755 run /run
+ln -sfn /proc/self/fd /dev/fd
+ln -sfn fd/0 /dev/stdin
+ln -sfn fd/1 /dev/stdout
+ln -sfn fd/2 /dev/stderr
+mkdir -p "$PLUTONIUM_SHARE" /lib/modules
+mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 share "$PLUTONIUM_SHARE"
+mount --bind "$PLUTONIUM_MODULES" /lib/modules
+ip link set lo up
+for out in /dev/vport*p1; do :; done
+setsid -w bash "$PLUTONIUM_SHARE/command" </dev/null >"$out" 2>&1
+echo $? >"$PLUTONIUM_SHARE/status"
+sync
+echo o >/proc/sysrq-trigger
+while :; do :; done # the root may be gone: nothing to execute

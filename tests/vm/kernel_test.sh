@@ -1,0 +1,15 @@
+# shellcheck shell=bash
+# The backend by itself, without IKE: the cases of xfrm_kernel_test.c.
+
+kernel_case() {
+	"$PLUTONIUM_BUILD/tests/vm/xfrm_kernel_test" "$1"
+}
+
+test_kernel_many() { kernel_case many; }
+test_kernel_overrun() { kernel_case overrun; }
+test_kernel_algorithms() { kernel_case algorithms; }
+test_kernel_errors() { kernel_case errors; }
+test_kernel_limits() { kernel_case limits; }
+test_kernel_policies() { kernel_case policies; }
+test_kernel_event_overrun() { kernel_case event_overrun; }
+test_kernel_move() { kernel_case move; }
