@@ -38,6 +38,7 @@ struct xfrm_kernel {
 struct xfrm_sa {
 	struct table_node node; /* first */
 	struct xfrm_sa *next, **link;
+	uint64_t id;
 	uint32_t spi, reqid;
 	uint8_t direction, protocol;
 	struct ip_address local, remote;
@@ -93,8 +94,9 @@ void xfrm_channel_check_all(struct xfrm_channel *c);
 
 /* ---- xfrm_sa.c ---- */
 struct xfrm_sa *xfrm_sa_add(struct xfrm_channel *c, const struct ipsec_sa *sa);
-struct xfrm_sa *xfrm_sa_find(
-	const struct xfrm_channel *c, uint32_t spi, enum ipsec_direction direction, uint32_t reqid);
+/* `id` as in struct ipsec_sa; 0: any. */
+struct xfrm_sa *xfrm_sa_find(const struct xfrm_channel *c, uint64_t id, uint32_t spi,
+	enum ipsec_direction direction, uint32_t reqid);
 void xfrm_sa_remove(struct xfrm_channel *c, struct xfrm_sa *sa);
 struct xfrm_key xfrm_sa_key(const struct xfrm_sa *sa);
 

@@ -208,7 +208,9 @@ static void send_moved(struct xfrm_channel *c, struct xfrm_request *r, const str
 
 static struct xfrm_sa *sa_of(const struct xfrm_channel *c, const struct xfrm_request *r)
 {
-	return xfrm_sa_find(c, r->request.sa.spi, r->request.sa.direction, r->request.sa.reqid);
+	const struct ipsec_sa *sa = &r->request.sa;
+
+	return xfrm_sa_find(c, sa->id, sa->spi, sa->direction, sa->reqid);
 }
 
 static void send_sa(struct xfrm_channel *c, struct xfrm_request *r)
@@ -662,6 +664,7 @@ void xfrm_channel_check_all(struct xfrm_channel *c)
 			return;
 		r->check = true;
 		r->request.op = IPSEC_SA_QUERY;
+		r->request.sa.id = sa->id;
 		r->request.sa.spi = sa->spi;
 		r->request.sa.direction = sa->direction;
 		r->request.sa.reqid = sa->reqid;

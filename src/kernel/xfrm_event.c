@@ -94,7 +94,7 @@ static void take_expire(struct xfrm_channel *c, struct nlmsghdr *message)
 	destination = xfrm_address_read(&e->state.id.daddr, e->state.family);
 	for (unsigned i = 0; i < 2; i++) {
 		struct xfrm_sa *sa =
-			xfrm_sa_find(c, ntohl(e->state.id.spi), directions[i], e->state.reqid);
+			xfrm_sa_find(c, 0, ntohl(e->state.id.spi), directions[i], e->state.reqid);
 		struct xfrm_key key;
 
 		if (!sa)
@@ -118,7 +118,7 @@ static void take_mapping(struct xfrm_channel *c, struct nlmsghdr *message)
 	const struct xfrm_user_mapping *m = nlmsg_data(message);
 
 	if (nlmsg_datalen(message) < (int)sizeof(*m) ||
-		!xfrm_sa_find(c, ntohl(m->id.spi), IPSEC_INBOUND, m->reqid))
+		!xfrm_sa_find(c, 0, ntohl(m->id.spi), IPSEC_INBOUND, m->reqid))
 		return;
 	struct ipsec_event event = {
 		.kind = IPSEC_REMOTE_MOVED,

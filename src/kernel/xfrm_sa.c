@@ -13,6 +13,7 @@ struct xfrm_sa *xfrm_sa_add(struct xfrm_channel *c, const struct ipsec_sa *sa)
 
 	if (!s)
 		return NULL;
+	s->id = sa->id;
 	s->spi = sa->spi;
 	s->reqid = sa->reqid;
 	s->direction = (uint8_t)sa->direction;
@@ -31,15 +32,16 @@ struct xfrm_sa *xfrm_sa_add(struct xfrm_channel *c, const struct ipsec_sa *sa)
 	return s;
 }
 
-struct xfrm_sa *xfrm_sa_find(
-	const struct xfrm_channel *c, uint32_t spi, enum ipsec_direction direction, uint32_t reqid)
+struct xfrm_sa *xfrm_sa_find(const struct xfrm_channel *c, uint64_t id, uint32_t spi,
+	enum ipsec_direction direction, uint32_t reqid)
 {
 	struct table_node *n = table_first(c->sas, hash_of(spi, direction, reqid));
 
 	for (; n; n = table_next(n)) {
 		struct xfrm_sa *s = (struct xfrm_sa *)n;
 
-		if (s->spi == spi && s->direction == direction && s->reqid == reqid)
+		if (s->spi == spi && s->direction == direction && s->reqid == reqid &&
+			(!id || !s->id || s->id == id))
 			return s;
 	}
 	return NULL;
