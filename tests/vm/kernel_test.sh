@@ -9,6 +9,7 @@ test_kernel_many() { kernel_case many; }
 test_kernel_overrun() { kernel_case overrun; }
 test_kernel_algorithms() { kernel_case algorithms; }
 test_kernel_errors() { kernel_case errors; }
+test_kernel_one_spi_twice() { kernel_case one_spi_twice; }
 test_kernel_limits() { kernel_case limits; }
 test_kernel_policies() { kernel_case policies; }
 test_kernel_event_overrun() { kernel_case event_overrun; }

@@ -389,6 +389,33 @@ static void errors(void **state)
 	assert_int_equal(sas_in_kernel(), 0);
 }
 
+/* A peer chooses one SPI for two pairs: the second is refused, and what unwinds it leaves the first. */
+static void one_spi_twice(void **state)
+{
+	(void)state;
+	for (unsigned id = 1; id <= 2; id++) {
+		struct ipsec_request r = make_sa(20, IPSEC_OUTBOUND, id);
+		r.sa.id = id;
+		kernel_channel_submit(channel, &r);
+	}
+	struct ipsec_request unwind = make_sa(20, IPSEC_OUTBOUND, 3);
+	unwind.op = IPSEC_SA_DELETE;
+	unwind.sa.id = 2;
+	await_answers(2);
+	kernel_channel_submit(channel, &unwind);
+	await_answers(3);
+	assert_int_equal(owner.error[1], 0);
+	assert_int_equal(owner.error[2], EEXIST);
+	assert_int_equal(owner.error[3], ESRCH);
+	assert_int_equal(sas_in_kernel(), 1);
+	unwind.sa.id = 1;
+	unwind.token = 4;
+	kernel_channel_submit(channel, &unwind);
+	await_answers(4);
+	assert_int_equal(owner.error[4], 0);
+	assert_int_equal(sas_in_kernel(), 0);
+}
+
 /* ---- traffic ---- */
 
 static unsigned long transmitted(void)
@@ -629,6 +656,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(overrun, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(algorithms, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(errors, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_spi_twice, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(limits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(policies, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(event_overrun, set_up, tear_down),
