@@ -17,8 +17,9 @@ struct private_key {
 	EVP_PKEY *pkey; /* NULL: it signs inside NSS */
 	void *nss;      /* SECKEYPrivateKey */
 };
-/* Takes `nss`, also when it returns NULL (memory). Empty `pkcs8`: the key stays in NSS. */
-struct private_key *private_key_new(void *nss, struct bytes pkcs8);
+/* Takes `nss`, also when it returns NULL (memory). `exported`: the key as an EncryptedPrivateKeyInfo
+ * (RFC 5958) under `password`; empty, or of no use to libcrypto: it stays in NSS. */
+struct private_key *private_key_new(void *nss, struct bytes exported, const char *password);
 void private_key_free(struct private_key *key);
 /* The signature's length, 0 when it fails. `out` takes SIGNATURE_LEN_MAX bytes. */
 size_t private_key_sign(const struct private_key *key, enum signature_scheme scheme, bool raw_ecdsa,

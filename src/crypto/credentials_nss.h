@@ -8,6 +8,7 @@
 #include <certdb.h>
 #include <keyhi.h>
 #include <pk11pub.h>
+#include <secasn1.h>
 #include <secder.h>
 #include <secerr.h>
 #include <secitem.h>

@@ -18,6 +18,11 @@ struct own_certificate *own_certificate_ref(const struct own_certificate *certif
 	return own;
 }
 
+bool own_certificate_signs_in_nss(const struct own_certificate *certificate)
+{
+	return certificate->key && certificate->key->nss;
+}
+
 static void release(struct bytes bytes)
 {
 	free((void *)(uintptr_t)bytes.data);
@@ -90,22 +95,52 @@ void certificate_ckaid(CERTCertificate *certificate, char *out, size_t size)
 
 /* ---- the key -------------------------------------------------------------------------- */
 
+#define EXPORT_PASSWORD_LEN 64
+
+/* A password that nobody will know. */
+static bool make_password(char password[EXPORT_PASSWORD_LEN + 1])
+{
+	uint8_t random[EXPORT_PASSWORD_LEN / 2];
+	bool ok = PK11_GenerateRandom(random, sizeof(random)) == SECSuccess;
+
+	for (size_t i = 0; i < sizeof(random); i++)
+		snprintf(password + 2 * i, 3, "%02x", random[i]);
+	secret_wipe(random, sizeof(random));
+	return ok;
+}
+
+/* NSS marks imported keys as sensitive: they leave it encrypted only. Empty: it does not let it out. */
+static SECItem *export_key(struct credentials *c, SECKEYPrivateKey *nss, const char *password)
+{
+	SECItem secret = {
+		siBuffer, (unsigned char *)(uintptr_t)password, (unsigned)strlen(password)};
+	SECKEYEncryptedPrivateKeyInfo *info =
+		PK11_ExportEncryptedPrivKeyInfo(NULL, SEC_OID_AES_256_CBC, &secret, nss, 1, c);
+	SECItem *der = info ? SEC_ASN1EncodeItem(NULL, NULL, info,
+				      SEC_ASN1_GET(SECKEY_EncryptedPrivateKeyInfoTemplate))
+			    : NULL;
+
+	if (info)
+		SECKEY_DestroyEncryptedPrivateKeyInfo(info, PR_TRUE);
+	return der;
+}
+
 /* What NSS lets out is loaded once into libcrypto, which signs eight times faster. */
 static struct private_key *take_key(struct credentials *c, CERTCertificate *certificate)
 {
 	SECKEYPrivateKey *nss = PK11_FindKeyByAnyCert(certificate, c);
+	char password[EXPORT_PASSWORD_LEN + 1] = "";
 	struct private_key *key;
-	SECItem *pkcs8 = NULL;
+	SECItem *der = NULL;
 
 	if (!nss)
 		return NULL;
-	if (!c->keys_stay && !PK11_IsFIPS())
-		pkcs8 = PK11_ExportDERPrivateKeyInfo(nss, c);
-	key = private_key_new(nss, pkcs8 ? bytes_of_item(pkcs8) : (struct bytes){0});
-	if (pkcs8) {
-		secret_wipe(pkcs8->data, pkcs8->len);
-		SECITEM_ZfreeItem(pkcs8, PR_TRUE);
-	}
+	if (!c->keys_stay && !PK11_IsFIPS() && make_password(password))
+		der = export_key(c, nss, password);
+	key = private_key_new(nss, der ? bytes_of_item(der) : (struct bytes){0}, password);
+	if (der)
+		SECITEM_ZfreeItem(der, PR_TRUE);
+	secret_wipe(password, sizeof(password));
 	return key;
 }
 

@@ -9,21 +9,25 @@
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pkcs12.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
-static EVP_PKEY *import(struct bytes pkcs8)
+static EVP_PKEY *import(struct bytes exported, const char *password)
 {
-	const unsigned char *at = pkcs8.data;
-	PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)pkcs8.len);
+	const unsigned char *at = exported.data;
+	X509_SIG *sealed = d2i_X509_SIG(NULL, &at, (long)exported.len);
+	PKCS8_PRIV_KEY_INFO *info =
+		sealed ? PKCS8_decrypt(sealed, password, (int)strlen(password)) : NULL;
 	EVP_PKEY *pkey = info ? EVP_PKCS82PKEY(info) : NULL;
 
 	PKCS8_PRIV_KEY_INFO_free(info); /* wipes */
+	X509_SIG_free(sealed);
 	ERR_clear_error();
 	return pkey;
 }
 
-struct private_key *private_key_new(void *nss, struct bytes pkcs8)
+struct private_key *private_key_new(void *nss, struct bytes exported, const char *password)
 {
 	struct private_key *key = calloc(1, sizeof(*key));
 
@@ -31,7 +35,7 @@ struct private_key *private_key_new(void *nss, struct bytes pkcs8)
 		nss_key_free(nss);
 		return NULL;
 	}
-	key->pkey = pkcs8.len ? import(pkcs8) : NULL;
+	key->pkey = exported.len ? import(exported, password) : NULL;
 	if (key->pkey)
 		nss_key_free(nss);
 	else

@@ -32,6 +32,8 @@ struct own_certificate {
 	unsigned key_bits;
 	struct private_key *key; /* NULL: the database has none for it */
 };
+/* Its key stays in NSS and signs there. */
+bool own_certificate_signs_in_nss(const struct own_certificate *certificate);
 struct own_certificate *own_certificate_ref(const struct own_certificate *certificate);
 void own_certificate_unref(const struct own_certificate *certificate); /* NULL is allowed */
 
