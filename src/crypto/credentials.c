@@ -136,6 +136,7 @@ static bool initialize(struct credentials *c, char *error, size_t error_size)
 		snprintf(error, error_size, "NSS database \"%s\": %s", c->directory, nss_error());
 		return false;
 	}
+	c->initialized_nss = true;
 	PK11_SetPasswordFunc(give_password);
 	return true;
 }
@@ -179,7 +180,7 @@ void credentials_free(struct credentials *c)
 		return;
 	forget_own(c);
 	validated_free(c->validated);
-	if (NSS_IsInitialized())
+	if (c->initialized_nss)
 		NSS_Shutdown(); /* fails where somebody has a key still; the process ends anyway */
 	free(c->directory);
 	free(c->password_file);

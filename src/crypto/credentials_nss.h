@@ -17,6 +17,7 @@ struct credentials {
 	char *directory, *password_file;
 	bool keys_stay;
 	bool open; /* atomic; never closed before the end */
+	bool initialized_nss;
 	struct validated *validated;
 	/* The owner's thread only. */
 	struct own_certificate **known;

@@ -48,6 +48,20 @@ int64_t certificate_time_s(const ASN1_TIME *time)
 
 /* ---- making -------------------------------------------------------------------- */
 
+static bool known_curve(const EVP_PKEY *pkey)
+{
+	static const char *const names[] = {SN_X9_62_prime256v1, SN_secp384r1, SN_secp521r1};
+	char name[64];
+	size_t len;
+
+	if (EVP_PKEY_get_group_name(pkey, name, sizeof(name), &len) != 1)
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
 static const char *take_key(struct peer_certificate *peer, X509 *x509)
 {
 	peer->pkey = X509_get_pubkey(x509);
@@ -62,9 +76,7 @@ static const char *take_key(struct peer_certificate *peer, X509 *x509)
 						       : NULL;
 	case EVP_PKEY_EC:
 		peer->kind = KEY_ECDSA;
-		return peer->key_bits == 256 || peer->key_bits == 384 || peer->key_bits == 521
-			       ? NULL
-			       : "its elliptic curve is not supported";
+		return known_curve(peer->pkey) ? NULL : "its elliptic curve is not supported";
 	default:
 		return "its public key is of a kind that is not supported";
 	}

@@ -30,17 +30,6 @@ static bool refuse(char *refusal, size_t size, const char *why, const char *whos
 	return false;
 }
 
-/* Names the certificate of the chain that is at fault, if it is not the end one. */
-static bool refuse_member(
-	char *refusal, size_t size, const char *why, const char *whose, CERTCertificate *member)
-{
-	char text[DN_TEXT_MAX];
-
-	snprintf(refusal, size, "its certificate '%.80s' is refused: authority '%.80s': %s", whose,
-		dn_text(bytes_of_item(&member->derSubject), text, sizeof(text)), why);
-	return false;
-}
-
 /* Of one issuer and serial number NSS knows one certificate only: a crafted second one must not be
  * taken for the first. */
 static CERTCertificate *temporary(struct bytes der)
@@ -179,18 +168,18 @@ static const char *words(PRErrorCode error, const CERTCertificate *certificate, 
 	}
 }
 
-static bool explain(const CERTVerifyLog *log, PRErrorCode error, CERTCertificate *end,
-	int64_t now_s, char *refusal, size_t size, const char *whose)
+/* NSS's log names the issuer of the certificate that is at fault, or that itself: so which one of
+ * several it was is not said. */
+static bool explain(PRErrorCode error, const struct chain *chain, int64_t now_s, char *refusal,
+	size_t size, const char *whose)
 {
-	for (CERTVerifyLogNode *at = log->head; at; at = at->next) {
-		if (at->cert && !SECITEM_ItemsAreEqual(&at->cert->derCert, &end->derCert))
-			return refuse_member(refusal, size,
-				words((PRErrorCode)at->error, at->cert, now_s), whose, at->cert);
-		if (at->cert)
-			return refuse(refusal, size, words((PRErrorCode)at->error, at->cert, now_s),
-				whose);
-	}
-	return refuse(refusal, size, words(error, end, now_s), whose);
+	const char *why = words(error, chain->certificates[0], now_s);
+	char text[160];
+
+	if (chain->count == 1 || error == SEC_ERROR_UNKNOWN_ISSUER)
+		return refuse(refusal, size, why, whose);
+	snprintf(text, sizeof(text), "of it or an authority of its chain: %s", why);
+	return refuse(refusal, size, text, whose);
 }
 
 /* ---- what is remembered --------------------------------------------------------------- */
@@ -291,29 +280,20 @@ static SECStatus verify_path(
 	return CERT_PKIXVerifyCert(end, certificateUsageIPsec, in, out, c);
 }
 
-static bool verify(struct credentials *c, CERTCertificate *end, struct peer_certificate *peer,
+static bool verify(struct credentials *c, const struct chain *chain, struct peer_certificate *peer,
 	int64_t now_s, int64_t *until_s, char *refusal, size_t size)
 {
 	uint64_t generation = validated_generation(c->validated);
-	CERTVerifyLog log = {.arena = PORT_NewArena(DER_DEFAULT_CHUNKSIZE)};
-	CERTValOutParam out[] = {{.type = cert_po_trustAnchor}, {.type = cert_po_certList},
-		{.type = cert_po_errorLog, .value.pointer.log = &log}, {.type = cert_po_end}};
-	CERTCertificate *path[CHAIN_MAX + 1];
-	bool ok = false;
+	CERTCertificate *end = chain->certificates[0], *path[CHAIN_MAX + 1];
+	CERTValOutParam out[] = {
+		{.type = cert_po_trustAnchor}, {.type = cert_po_certList}, {.type = cert_po_end}};
+	bool ok = verify_path(end, now_s, out, c) == SECSuccess;
 
-	if (!log.arena)
-		return refuse(refusal, size, "out of memory", peer->subject_text);
-	if (verify_path(end, now_s, out, c) == SECSuccess) {
+	if (ok)
 		remember_authorities(
 			c, generation, path, path_of(out, end, path), peer, now_s, until_s);
-		ok = true;
-	} else {
-		explain(&log, PR_GetError(), end, now_s, refusal, size, peer->subject_text);
-	}
-	for (CERTVerifyLogNode *at = log.head; at; at = at->next)
-		if (at->cert)
-			CERT_DestroyCertificate(at->cert);
-	PORT_FreeArena(log.arena, PR_FALSE);
+	else
+		explain(PR_GetError(), chain, now_s, refusal, size, peer->subject_text);
 	if (out[0].value.pointer.cert)
 		CERT_DestroyCertificate(out[0].value.pointer.cert);
 	if (out[1].value.pointer.chain)
@@ -326,7 +306,7 @@ bool validate_chain(struct credentials *c, const struct authentication_job *job,
 {
 	struct chain chain = {0};
 	bool ok = chain_make(&chain, job, refusal, size, peer->subject_text) &&
-		  verify(c, chain.certificates[0], peer, now_s, until_s, refusal, size);
+		  verify(c, &chain, peer, now_s, until_s, refusal, size);
 
 	chain_release(&chain);
 	return ok;

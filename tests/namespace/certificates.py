@@ -122,5 +122,8 @@ class NssDatabase:
     def remove(self, name):
         run('certutil', '-F', '-d', self.name, '-n', name, '-f', self.password_file)
 
+    def remove_authority(self, name):
+        run('certutil', '-D', '-d', self.name, '-n', name, '-f', self.password_file)
+
     def crl(self, path):
         run('crlutil', '-I', '-d', self.name, '-i', path, '-B', '-f', self.password_file)
