@@ -2,6 +2,7 @@
 import json
 import subprocess
 
+from certificates import CLIENT_ID
 from network import RESPONDER, SOURCES
 from responders import CLIENTS_INNER, INNER, RESPONDER_ID, SECRET
 
@@ -10,16 +11,24 @@ class LoadFailed(Exception):
     pass
 
 
-def command(network, build, suite, tunnels, *options):
+def authentication(suite, certificates):
+    """All clients share one certificate, and so one identity."""
+    if not suite.key:
+        return ["--psk", SECRET]
+    return ["--auth", suite.auth, "--nssdir", str(certificates.nss), "--cert", "client", "--id-pattern", f"@{CLIENT_ID}"]
+
+
+def command(network, build, suite, tunnels, *options, certificates=None):
     return ["ip", "netns", "exec", network.clients, str(build / "perf/ike_load"), "--responder", RESPONDER,
-            "--source-prefix", SOURCES, "--psk", SECRET, "--ike", suite.ike, "--esp", suite.esp,
+            "--source-prefix", SOURCES, "--ike", suite.ike, "--esp", suite.esp,
             "--remote-net", INNER, "--client-net", CLIENTS_INNER, "--remote-id", f"@{RESPONDER_ID}",
-            "--tunnels", str(tunnels), "--json", *map(str, options)]
+            "--tunnels", str(tunnels), "--json", *map(str, options), *authentication(suite, certificates)]
 
 
-def run_load(network, build, suite, tunnels, *options, timeout_s=300):
+def run_load(network, build, suite, tunnels, *options, timeout_s=300, certificates=None):
     """One JSON object a phase."""
-    done = subprocess.run(command(network, build, suite, tunnels, "--timeout", timeout_s, *options), text=True,
+    done = subprocess.run(command(network, build, suite, tunnels, "--timeout", timeout_s, *options,
+                                  certificates=certificates), text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout_s + 120, check=False)
     phases = {p["phase"]: p for p in map(json.loads, done.stdout.splitlines())}
     if "setup" not in phases:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 
+from certificates import Certificates
 from network import RESPONDER
 
 SECRET = "one key for all of this measurement"
@@ -18,14 +19,17 @@ START_PATIENCE_S = 15
 class Suite:
     """One choice of algorithms in the spelling of each."""
 
-    def __init__(self, name, group, swan_group):
+    def __init__(self, name, group, swan_group, key=None):
         self.name = name
+        self.key = key  # of certificates; None: a preshared key
+        self.auth = {None: "psk", "rsa2048": "rsa", "ec256": "ecdsa"}[key]
         self.ike, self.esp = f"aes_gcm128-sha2_256;{group}", "aes_gcm128"
         self.swan_ike, self.swan_esp = f"aes128gcm16-prfsha256-{swan_group}", "aes128gcm16"
 
 
 SUITES = {s.name: s for s in (Suite("x25519", "dh31", "curve25519"), Suite("p256", "dh19", "ecp256"),
-                              Suite("modp2048", "dh14", "modp2048"))}
+                              Suite("modp2048", "dh14", "modp2048"), Suite("rsa2048", "dh31", "curve25519", "rsa2048"),
+                              Suite("ecdsa256", "dh31", "curve25519", "ec256"))}
 
 
 class Unavailable(Exception):
@@ -39,8 +43,12 @@ class Responder:
     def __init__(self, network, directory, build, tunnels):
         self.network, self.directory, self.build, self.tunnels = network, directory, build, tunnels
         self.namespace = network.responder
-        self.process = None
+        self.process = self.certificates = None
         directory.mkdir(parents=True)
+
+    def make_certificates(self, suite):
+        if suite.key:
+            self.certificates = Certificates(self.directory / "certificates", suite.key, RESPONDER_ID)
 
     def command(self, *arguments, environment=None, check=True, timeout=120):
         return subprocess.run(["ip", "netns", "exec", self.namespace, *map(str, arguments)], check=check,
@@ -98,6 +106,7 @@ class Pluto(Responder):
                                       stdout=subprocess.PIPE).stdout.split()[-1]
 
     def start(self, suite):
+        self.make_certificates(suite)
         self.start_with(libreswan_style_conn(suite, self.dpd_s))
 
     def start_with(self, config):
@@ -105,7 +114,9 @@ class Pluto(Responder):
         (self.directory / "ipsec.conf").write_text(config)
         self.launch(self.build / "src/pluto/pluto", "--nofork", "--use-none", "--rundir", self.directory,
                     "--secretsfile", self.directory / "ipsec.secrets", "--logfile", self.directory / "log",
-                    "--shards", self.shards, "--nhelpers", self.nhelpers, *self.more, ready=self.directory / "pluto.ctl")
+                    "--shards", self.shards, "--nhelpers", self.nhelpers,
+                    *(["--nssdir", self.certificates.nss, "--uniqueids", "no"] if self.certificates else []),
+                    *self.more, ready=self.directory / "pluto.ctl")
         started = time.monotonic()
         self.tool("addconn", "--config", self.directory / "ipsec.conf", "--autoall")
         self.load_seconds = time.monotonic() - started
@@ -121,6 +132,7 @@ class Pluto(Responder):
 
 
 def libreswan_style_conn(suite, dpd_s=0):
+    auth = f"authby={'rsasig' if suite.auth == 'rsa' else suite.auth}\n\tleftcert=responder" if suite.key else "authby=secret"
     dpd = f"\tdpddelay={dpd_s}\n\tdpdtimeout={dpd_s * 6}\n" if dpd_s else ""
     return f"""conn template
 \tleft={RESPONDER}
@@ -130,7 +142,7 @@ def libreswan_style_conn(suite, dpd_s=0):
 \trightid=%any
 \trightsubnet={CLIENTS_INNER}
 \tnarrowing=yes
-\tauthby=secret
+\t{auth}
 \tikev2=yes
 \tike={suite.ike}
 \tesp={suite.esp}
@@ -146,9 +158,20 @@ class StrongSwan(Responder):
     PLUGINS = "random nonce openssl pem pkcs1 x509 revocation constraints pubkey hmac kdf aes sha1 sha2 gcm " \
         "kernel-netlink socket-default vici"
 
+    def authentication(self, suite):
+        """What the sections local and remote say of it, and the secrets."""
+        if not suite.key:
+            return "auth = psk", "auth = psk", f'secrets {{ ike-1 {{ secret = "{SECRET}" }} }}'
+        self.make_certificates(suite)
+        for folder, name, ending in (("x509", "responder", "pem"), ("x509ca", "ca", "pem"), ("private", "responder", "key")):
+            (self.directory / folder).mkdir()
+            shutil.copy(self.certificates.path(name, ending), self.directory / folder / f"{name}.pem")
+        return "auth = pubkey\n    certs = responder.pem", "auth = pubkey", ""
+
     def start(self, suite):
         if not os.access(self.CHARON, os.X_OK):
             raise Unavailable(f"{self.CHARON} is not installed")
+        ours, theirs, secrets = self.authentication(suite)
         self.version = debian_version("charon-systemd")
         table = 1 << max(10, (self.tunnels - 1).bit_length())
         uri = f"unix://{self.directory}/vici"
@@ -172,14 +195,14 @@ class StrongSwan(Responder):
   local_addrs = {RESPONDER}
   unique = never
   proposals = {suite.swan_ike}
-  local {{ auth = psk
+  local {{ {ours}
     id = {RESPONDER_ID} }}
-  remote {{ auth = psk }}
+  remote {{ {theirs} }}
   children {{ c {{
     local_ts = {INNER}
     remote_ts = {CLIENTS_INNER}
     esp_proposals = {suite.swan_esp} }} }} }} }}
-secrets {{ ike-1 {{ secret = "{SECRET}" }} }}
+{secrets}
 """)
         environment = dict(os.environ, STRONGSWAN_CONF=f"{self.directory}/strongswan.conf",
                            SWANCTL_DIR=str(self.directory))
@@ -204,12 +227,15 @@ class Libreswan(Responder):
         certutil = shutil.which("certutil")
         if not certutil:
             raise Unavailable("certutil is not installed (libnss3-tools)")
-        subprocess.run([certutil, "-N", "-d", f"sql:{d}", "--empty-password"], check=True)
+        self.make_certificates(suite)
+        nss = self.certificates.nss if self.certificates else d
+        if not self.certificates:
+            subprocess.run([certutil, "-N", "-d", f"sql:{d}", "--empty-password"], check=True)
         environment = dict(os.environ, LD_LIBRARY_PATH=str(libraries))
         # It starts its addconn by an absolute path. `ip netns exec` has given us mounts of our own.
         self.launch("sh", "-c", 'mount --bind "$0" /usr/libexec && exec "$@"', prefix / "usr/libexec",
                     programs / "pluto", "--nofork", "--logfile", d / "log", "--config", d / "ipsec.conf", "--rundir", d,
-                    "--secretsfile", d / "ipsec.secrets", "--nssdir", d, "--ipsecdir", d, "--dumpdir", d,
+                    "--secretsfile", d / "ipsec.secrets", "--nssdir", nss, "--ipsecdir", d, "--dumpdir", d,
                     "--no-dnssec", "--use-xfrm", "--force-unlimited",
                     environment=dict(environment, LD_PRELOAD=str(self.build / "perf/accept_sas.so")),
                     ready=d / "pluto.ctl")

@@ -87,6 +87,11 @@ static bool set_ends(struct connection *c, const struct clients *clients, unsign
 	c->local.host = source_of(o, i);
 	c->local.id = client_identity(o, i, error, sizeof(error));
 	c->local.auth = c->remote.auth = o->auth;
+	c->local.schemes = c->remote.schemes = o->schemes;
+	if (o->certificate) {
+		c->local.certificate = own_certificate_ref(o->certificate);
+		c->authorities = authorities_ref(o->authorities);
+	}
 	c->remote.host = o->responder;
 	c->remote.id = identity_ref(clients->remote_id);
 	c->local.selectors = calloc(1, sizeof(struct traffic_selector));

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #define BATCH       64
-#define MESSAGE_MAX 4096
+#define MESSAGE_MAX 16384
 #define MARKER_LEN  4
 
 struct slot {

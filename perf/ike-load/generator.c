@@ -88,6 +88,7 @@ static bool make_engine(struct generator *g)
 		.crypto = g->crypto,
 		.catalogue = g->catalogue,
 		.secrets = g->vault,
+		.credentials = g->options->credentials,
 		.counters = &g->counters,
 		.ike_port = IKE_PORT + g->index,
 		.nat_port = NAT_PORT + g->index,

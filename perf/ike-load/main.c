@@ -115,12 +115,39 @@ static bool run(const struct options *o, struct generator *g)
 	return up == o->tunnels;
 }
 
+/* Before there is a thread: the database has one user. */
+static bool open_credentials(struct options *o)
+{
+	struct credentials_config config = {.directory = o->nss_dir};
+	char error[300] = "out of memory";
+
+	if (o->auth != AUTH_METHOD_SIGNATURE)
+		return true;
+	o->credentials = credentials_new(&config);
+	if (o->credentials && credentials_open(o->credentials, error, sizeof(error))) {
+		o->certificate = credentials_by_nickname(
+			o->credentials, o->certificate_name, error, sizeof(error));
+		o->authorities = credentials_authorities(o->credentials);
+	}
+	if (o->certificate && !o->certificate->key)
+		snprintf(error, sizeof(error), "there is no private key for it");
+	else if (o->certificate && o->authorities)
+		return true;
+	fprintf(stderr, "ike_load: certificate '%s' of %s: %s\n", o->certificate_name, o->nss_dir,
+		error);
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = options_parse(argc, argv);
 	struct generator *generators = calloc(options.shards, sizeof(*generators));
 	bool ok;
 
+	if (!open_credentials(&options)) {
+		free(generators);
+		return 2;
+	}
 	if (!generators) {
 		fputs("ike_load: out of memory\n", stderr);
 		return 1;
@@ -134,5 +161,8 @@ int main(int argc, char **argv)
 		generator_release(&generators[i]);
 	}
 	free(generators);
+	own_certificate_unref(options.certificate);
+	authorities_unref(options.authorities);
+	credentials_free(options.credentials);
 	return ok ? 0 : 1;
 }

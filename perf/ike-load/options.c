@@ -14,6 +14,8 @@ enum {
 	OPT_IN_FLIGHT,
 	OPT_AUTH,
 	OPT_PSK,
+	OPT_NSSDIR,
+	OPT_CERT,
 	OPT_IKE,
 	OPT_ESP,
 	OPT_SOURCE_PREFIX,
@@ -39,6 +41,8 @@ static const struct option long_options[] = {
 	{"in-flight", required_argument, NULL, OPT_IN_FLIGHT},
 	{"auth", required_argument, NULL, OPT_AUTH},
 	{"psk", required_argument, NULL, OPT_PSK},
+	{"nssdir", required_argument, NULL, OPT_NSSDIR},
+	{"cert", required_argument, NULL, OPT_CERT},
 	{"ike", required_argument, NULL, OPT_IKE},
 	{"esp", required_argument, NULL, OPT_ESP},
 	{"source-prefix", required_argument, NULL, OPT_SOURCE_PREFIX},
@@ -69,8 +73,12 @@ static const char usage_text[] =
 	"  --tunnels N             how many (1000)\n"
 	"  --rate R                begun a second (as fast as possible)\n"
 	"  --in-flight M           most negotiations under way at once (32)\n"
-	"  --auth psk|null         (psk)\n"
+	"  --auth psk|null|rsa|ecdsa  (psk)\n"
 	"  --psk SECRET            the same for all\n"
+	"  --nssdir DIR            NSS database of --auth rsa and ecdsa, with the responder's authority\n"
+	"  --cert NICKNAME         the certificate that all clients share (client): without {} in\n"
+	"                          --id-pattern then, and with a responder that lets an identity\n"
+	"                          come more than once\n"
 	"  --ike P, --esp P        proposals as in ipsec.conf (aes_gcm128-sha2_256;dh31, "
 	"aes_gcm128)\n"
 	"  --client-net PREFIX     each client protects one address of it (10.128.0.0/9)\n"
@@ -130,13 +138,19 @@ static struct ip_subnet prefix_of(const char *option, const char *text)
 	return s;
 }
 
-static enum auth_method auth_of(const char *text)
+static void take_auth(struct options *o, const char *text)
 {
+	o->auth = AUTH_METHOD_SIGNATURE;
 	if (!strcmp(text, "psk"))
-		return AUTH_METHOD_SECRET;
-	if (!strcmp(text, "null"))
-		return AUTH_METHOD_NULL;
-	refuse("--auth takes psk or null, not '%s': the engine knows no other method yet", text);
+		o->auth = AUTH_METHOD_SECRET;
+	else if (!strcmp(text, "null"))
+		o->auth = AUTH_METHOD_NULL;
+	else if (!strcmp(text, "rsa"))
+		o->schemes = SCHEMES_RSA_PSS | SCHEMES_RSA_PKCS1;
+	else if (!strcmp(text, "ecdsa"))
+		o->schemes = SCHEMES_ECDSA;
+	else
+		refuse("--auth takes psk, null, rsa or ecdsa, not '%s'", text);
 }
 
 static void take(struct options *o, int option, const char *name, const char *value)
@@ -156,10 +170,16 @@ static void take(struct options *o, int option, const char *name, const char *va
 		o->in_flight = number(name, value, 1, TUNNELS_MAX);
 		break;
 	case OPT_AUTH:
-		o->auth = auth_of(value);
+		take_auth(o, value);
 		break;
 	case OPT_PSK:
 		o->psk = value;
+		break;
+	case OPT_NSSDIR:
+		o->nss_dir = value;
+		break;
+	case OPT_CERT:
+		o->certificate_name = value;
 		break;
 	case OPT_IKE:
 		o->ike = value;
@@ -228,6 +248,8 @@ static void check(const struct options *o)
 		refuse("--source-prefix is missing");
 	if (o->auth == AUTH_METHOD_SECRET && !o->psk)
 		refuse("--psk is missing");
+	if (o->auth == AUTH_METHOD_SIGNATURE && !o->nss_dir)
+		refuse("--nssdir is missing");
 	if (o->tunnels > (uint64_t)1 << (32 - o->client_net.prefix_len))
 		refuse("--client-net has fewer addresses than there are tunnels");
 	if (o->in_flight < o->shards || o->tunnels < o->shards)
@@ -241,6 +263,7 @@ struct options options_parse(int argc, char **argv)
 		.in_flight = 32,
 		.shards = 1,
 		.auth = AUTH_METHOD_SECRET,
+		.certificate_name = "client",
 		.ike = "aes_gcm128-sha2_256;dh31",
 		.esp = "aes_gcm128",
 		.remote_net = "10.0.0.0/16",

@@ -17,6 +17,12 @@ struct options {
 	double rate; /* tunnels begun a second; 0: as fast as possible */
 	enum auth_method auth;
 	const char *psk;
+	const char *nss_dir, *certificate_name; /* AUTH_METHOD_SIGNATURE */
+	uint32_t schemes;
+	/* Out of the database, for all threads; main's. */
+	struct credentials *credentials;
+	struct own_certificate *certificate;
+	struct authorities *authorities;
 	const char *ike, *esp;  /* proposals, as in ipsec.conf */
 	const char *id_pattern; /* "{}" stands for the tunnel's number */
 	const char *remote_id;

@@ -1,3 +1,4 @@
+#include "authentication_private.h"
 #include "key_exchange.h"
 
 #include "crypto/key_stock.h"
@@ -6,6 +7,11 @@
 #include <string.h>
 
 #include <openssl/err.h>
+
+static bool is_authentication(const struct crypto_job *job)
+{
+	return job->kind >= CRYPTO_SIGN;
+}
 
 /* The job is one piece of memory, but for the private key of a pair: that the asker takes. */
 struct crypto_job *crypto_job_new(
@@ -71,7 +77,10 @@ void crypto_job_free(struct crypto_job *job)
 		return;
 	forget_ready_key(job);
 	secret_release(&job->private_key);
-	secret_wipe(job->shared.data, job->shared.len);
+	if (job->shared.data)
+		secret_wipe(job->shared.data, job->shared.len);
+	if (is_authentication(job))
+		authentication_job_release(job);
 	free(job);
 }
 
@@ -152,8 +161,11 @@ void crypto_job_run_steps(struct crypto_job *job)
  * them. */
 static bool jobs_like(const struct crypto_job *a, const struct crypto_job *b)
 {
-	const struct key_exchange *ke = key_exchange_by_id(a->group->id);
+	const struct key_exchange *ke;
 
+	if (is_authentication(a) || is_authentication(b))
+		return a == b; /* nothing is gained by their company */
+	ke = key_exchange_by_id(a->group->id);
 	return a->group->id == b->group->id &&
 	       (check_job(a, ke) == CRYPTO_JOB_OK) == (check_job(b, ke) == CRYPTO_JOB_OK);
 }
@@ -175,14 +187,19 @@ size_t crypto_jobs_gather(struct crypto_job **jobs, size_t count)
 
 size_t crypto_jobs_run_front(struct crypto_job **jobs, size_t count)
 {
-	const struct key_exchange *ke = key_exchange_by_id(jobs[0]->group->id);
+	const struct key_exchange *ke;
 	size_t ran = 0;
 
+	if (is_authentication(jobs[0])) {
+		authentication_job_run(jobs[0]);
+		return 1;
+	}
 	if (jobs[0]->kind == CRYPTO_KE_GENERATE && jobs[0]->key_ready) {
 		jobs[0]->result = CRYPTO_JOB_OK;
 		forget_ready_key(jobs[0]);
 		return 1;
 	}
+	ke = key_exchange_by_id(jobs[0]->group->id);
 	if (ke && ke->method->run_lanes && check_job(jobs[0], ke) == CRYPTO_JOB_OK)
 		ran = ke->method->run_lanes(ke, jobs, count);
 	if (ran == 0) {

@@ -198,7 +198,7 @@ static size_t lanes_left(const struct group_stock *g, size_t derives)
 
 static struct group_stock *group_of(struct key_stock *stock, const struct crypto_job *job)
 {
-	for (size_t i = 0; i < stock->group_count; i++) {
+	for (size_t i = 0; job->group && i < stock->group_count; i++) {
 		if (stock->groups[i].ke->id == job->group->id)
 			return &stock->groups[i];
 	}

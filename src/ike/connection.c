@@ -38,6 +38,8 @@ struct connection *connection_ref(const struct connection *c)
 static void end_release(struct connection_end *end)
 {
 	identity_unref(end->id);
+	identity_unref(end->authority);
+	own_certificate_unref(end->certificate);
 	free(end->selectors);
 }
 
@@ -47,6 +49,7 @@ static void connection_free(struct connection *c)
 	end_release(&c->remote);
 	proposal_list_unref(c->ike_proposals);
 	proposal_list_unref(c->child_proposals);
+	authorities_unref(c->authorities);
 	for (char **alias = c->aliases; alias != NULL && *alias != NULL; alias++)
 		free(*alias);
 	free(c->aliases);

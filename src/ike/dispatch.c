@@ -168,8 +168,8 @@ static void protected_request(struct ike_sa *sa, struct incoming *in)
 
 static bool is_busy(const struct ike_sa *sa)
 {
-	return sa->negotiation && !sa->initiator &&
-	       (sa->state == STATE_UNSECURED_R || sa->negotiation->auth_under_way);
+	return sa->negotiation && (sa->negotiation->auth_under_way ||
+					  (!sa->initiator && sa->state == STATE_UNSECURED_R));
 }
 
 static void sa_request(struct ike_sa *sa, struct incoming *in)

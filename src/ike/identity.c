@@ -3,6 +3,7 @@
 #include "ike/identity.h"
 
 #include "base/table.h"
+#include "crypto/distinguished_name.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +68,7 @@ static const char *payload_fault(uint8_t kind, struct bytes data)
 			return "the name is empty";
 		return memchr(data.data, 0, data.len) == NULL ? NULL : "the name contains a NUL";
 	case ID_DER_ASN1_DN:
+		return dn_is_well_formed(data) ? NULL : "it is no distinguished name";
 	case ID_DER_ASN1_GN:
 	case ID_KEY_ID:
 		return data.len > 0 ? NULL : "it is empty";
@@ -128,6 +130,8 @@ bool identity_equal(const struct identity *a, const struct identity *b)
 
 	if (a == b)
 		return true;
+	if (a->kind == ID_DER_ASN1_DN && b->kind == ID_DER_ASN1_DN)
+		return dn_equal(bytes_of(a->data, a->len), bytes_of(b->data, b->len));
 	if (a->kind != b->kind || a->len != b->len)
 		return false;
 	from = folded_from(a);
@@ -149,6 +153,12 @@ uint64_t identity_hash(const struct identity *id)
 	static const struct table_seed seed = {0x6964656e74697479u, 0x706c75746f6e6975u};
 	uint8_t folded[1 + IDENTITY_LEN_MAX];
 	size_t from = folded_from(id);
+
+	if (id->kind == ID_DER_ASN1_DN) {
+		uint64_t hash = dn_hash(bytes_of(id->data, id->len));
+
+		return table_hash(&seed, &hash, sizeof(hash));
+	}
 
 	folded[0] = id->kind;
 	for (size_t i = 0; i < id->len; i++)

@@ -1,6 +1,8 @@
 /* Identities as people write and read them. */
 #include "ike/identity.h"
 
+#include "crypto/distinguished_name.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -105,6 +107,15 @@ static struct identity *parse_mail(const struct id_parser *p, const char *name)
 	return parse_name(p, ID_RFC822_ADDR, name);
 }
 
+static struct identity *parse_distinguished_name(const struct id_parser *p, const char *text)
+{
+	uint8_t der[DN_LEN_MAX];
+	char why[160];
+	size_t len = dn_of_text(text, der, why, sizeof(why));
+
+	return len ? make(p, ID_DER_ASN1_DN, der, len) : refuse(p, why);
+}
+
 static struct identity *parse_special(const struct id_parser *p)
 {
 	if (strcasecmp(p->text, "%any") == 0 || strcasecmp(p->text, "%any6") == 0)
@@ -125,10 +136,10 @@ static struct identity *parse_bare(const struct id_parser *p)
 					 : identity_of_address(&address);
 		return id != NULL ? id : refuse(p, "out of memory");
 	}
+	if (strchr(p->text, '=') != NULL)
+		return parse_distinguished_name(p, p->text);
 	if (strchr(p->text, '@') != NULL)
 		return parse_mail(p, p->text);
-	if (strchr(p->text, '=') != NULL)
-		return refuse(p, "distinguished names are not supported");
 	if (strchr(p->text, ':') != NULL)
 		return refuse(p, "not an IPv6 address");
 	if (p->text[0] != '\0' && p->text[strspn(p->text, "0123456789.")] == '\0')
@@ -254,7 +265,12 @@ const char *identity_text(const struct identity *id, char out[IDENTITY_TEXT_MAX]
 		append(out, &used, "@#");
 		append_hex(out, &used, id);
 		break;
-	default: /* a name in DER */
+	case ID_DER_ASN1_DN:
+		if (dn_is_well_formed(bytes_of(id->data, id->len)) &&
+			dn_text(bytes_of(id->data, id->len), out, IDENTITY_TEXT_MAX)[0] != '\0')
+			break;
+		/* fall through */
+	default: /* a name without attributes, and what is none */
 		append(out, &used, "@~");
 		append_hex(out, &used, id);
 	}

@@ -6,6 +6,7 @@
 #include "exchange.h"
 #include "failure.h"
 #include "ike_auth_responder.h"
+#include "ike_auth_signature.h"
 #include "ike_sa_init_responder.h"
 #include "keymat.h"
 #include "negotiation_rules.h"
@@ -19,17 +20,23 @@
 
 /* ---- shared ------------------------------------------------------------------- */
 
-uint8_t auth_wire_method(enum auth_method method)
+bool auth_is_allowed(const struct connection_end *end, uint8_t method, struct bytes data)
 {
-	return method == AUTH_METHOD_NULL ? AUTH_NULL : AUTH_SHARED_KEY;
+	switch (end->auth) {
+	case AUTH_METHOD_SECRET:
+		return method == AUTH_SHARED_KEY;
+	case AUTH_METHOD_NULL:
+		return method == AUTH_NULL;
+	case AUTH_METHOD_SIGNATURE:
+		return signature_is_allowed(end, method, data);
+	default:
+		return false;
+	}
 }
 
-const char *auth_method_text(enum auth_method method)
-{
-	return method == AUTH_METHOD_NULL ? "authby=null" : "authby=secret";
-}
-
-bool auth_compute(struct ike_sa *sa, bool of_initiator, enum auth_method method,
+/* Finds the SA's shared secret and computes the AUTH value of one side. False: there is none,
+ * logged. */
+static bool auth_compute(struct ike_sa *sa, bool of_initiator, enum auth_method method,
 	const struct identity *signer, uint8_t *out)
 {
 	char local[IDENTITY_TEXT_MAX], remote[IDENTITY_TEXT_MAX];
@@ -56,6 +63,40 @@ bool auth_verify(struct ike_sa *sa, bool of_initiator, enum auth_method method,
 
 	secret_wipe(wanted, sizeof(wanted));
 	return ok;
+}
+
+bool auth_encode(struct ike_sa *sa, bool of_initiator, struct message_writer *m)
+{
+	const struct negotiation *n = sa->negotiation;
+	enum auth_method method = sa->connection->local.auth;
+	uint8_t value[PRF_OUTPUT_MAX];
+
+	if (method == AUTH_METHOD_SIGNATURE) {
+		if (!n->auth_data)
+			return false;
+		auth_payload_encode(m, n->auth_method, bytes_of(n->auth_data, n->auth_data_len));
+		return true;
+	}
+	if (!auth_compute(sa, of_initiator, method, sa->local_id, value))
+		return false;
+	auth_payload_encode(m, method == AUTH_METHOD_NULL ? AUTH_NULL : AUTH_SHARED_KEY,
+		bytes_of(value, sa->chosen.prf->output_len));
+	secret_wipe(value, sizeof(value));
+	return true;
+}
+
+const char *auth_peer_text(const struct ike_sa *sa, char out[AUTHENTICATED_TEXT_MAX])
+{
+	char id[IDENTITY_TEXT_MAX];
+
+	if (sa->negotiation->peer_text)
+		snprintf(out, AUTHENTICATED_TEXT_MAX, "%s", sa->negotiation->peer_text);
+	else
+		snprintf(out, AUTHENTICATED_TEXT_MAX, "using %s and %s '%s'",
+			sa->connection->remote.auth == AUTH_METHOD_NULL ? "authby=null"
+									: "authby=secret",
+			identity_kind_name(sa->remote_id->kind), identity_text(sa->remote_id, id));
+	return out;
 }
 
 struct identity *auth_take_identity(
@@ -144,17 +185,18 @@ static struct child_sa *propose_child(struct ike_sa *sa)
 	return child;
 }
 
-static bool build_request(
-	struct ike_sa *sa, struct child_sa *child, const uint8_t *auth, struct message_writer *m)
+static bool build_request(struct ike_sa *sa, struct child_sa *child, struct message_writer *m)
 {
 	const struct connection *c = sa->connection;
 
 	sealed_request_begin(sa, m, EXCHANGE_IKE_AUTH);
 	id_payload_encode(m, PAYLOAD_IDi, sa->local_id);
+	certificates_encode(sa, m);
+	certificate_request_encode(sa, m);
 	if (c->remote.id->kind != ID_ANY && c->remote.id->kind != ID_NULL)
 		id_payload_encode(m, PAYLOAD_IDr, c->remote.id);
-	auth_payload_encode(
-		m, auth_wire_method(c->local.auth), bytes_of(auth, sa->chosen.prf->output_len));
+	if (!auth_encode(sa, true, m))
+		return false;
 	if (c->initial_contact)
 		add_notify(sa->engine, m, N_INITIAL_CONTACT, bytes_of(NULL, 0));
 	if (child->mode == IPSEC_TRANSPORT)
@@ -165,39 +207,41 @@ static bool build_request(
 	return sealed_end(sa, m);
 }
 
+static const char *method_text(const struct ike_sa *sa, char *out, size_t size)
+{
+	switch (sa->connection->local.auth) {
+	case AUTH_METHOD_NULL:
+		return "null";
+	case AUTH_METHOD_SIGNATURE:
+		snprintf(out, size, "digital-signature %s",
+			signature_scheme_info(sa->negotiation->signed_by)->name);
+		return out;
+	default:
+		return "shared-key-mac";
+	}
+}
+
 static void log_request(struct ike_sa *sa, const struct child_sa *child)
 {
-	char peer[IP_RANGE_TEXT_MAX], id[IDENTITY_TEXT_MAX], selectors[400];
+	char peer[IP_RANGE_TEXT_MAX], id[IDENTITY_TEXT_MAX], selectors[400], method[64];
 
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
 		"sent IKE_AUTH request to %s with %s and %s '%s'; Child SA #%llu {ESP <0x%08x} "
 		"[%s]",
-		ike_endpoint_text(&sa->path.remote, peer),
-		sa->connection->local.auth == AUTH_METHOD_NULL ? "null" : "shared-key-mac",
+		ike_endpoint_text(&sa->path.remote, peer), method_text(sa, method, sizeof(method)),
 		identity_kind_name(sa->local_id->kind), identity_text(sa->local_id, id),
 		(unsigned long long)child->serial, child->in_spi,
 		child_sa_selectors_text(child, selectors, sizeof(selectors)));
 }
 
-void auth_request_send(struct ike_sa *sa)
+static void send_request(struct ike_sa *sa)
 {
 	struct negotiation *n = sa->negotiation;
-	uint8_t auth[PRF_OUTPUT_MAX];
 	struct message_writer m;
-	bool ok;
 
-	sa->local_id = identity_ref(sa->connection->local.id);
-	sa->remote_id = identity_ref(sa->connection->remote.id);
-	if (!auth_compute(sa, true, sa->connection->local.auth, sa->local_id, auth)) {
-		fail_ike_sa(
-			sa, FINISHED_AUTH_FAILED, RC_FATAL, "authentication cannot be computed");
-		return;
-	}
 	n->child = propose_child(sa);
-	ok = n->child && build_request(sa, n->child, auth, &m) &&
-	     exchange_start(sa, FOR_AUTH, EXCHANGE_IKE_AUTH, writer_bytes(&m.w));
-	secret_wipe(auth, sizeof(auth));
-	if (!ok) {
+	if (!n->child || !build_request(sa, n->child, &m) ||
+		!exchange_start(sa, FOR_AUTH, EXCHANGE_IKE_AUTH, writer_bytes(&m.w))) {
 		fail_ike_sa(sa, FINISHED_OTHER, RC_INTERNAL,
 			n->child ? "IKE_AUTH request cannot be built"
 				 : "no memory or SPI for a Child SA");
@@ -205,6 +249,32 @@ void auth_request_send(struct ike_sa *sa)
 	}
 	ike_sa_set_state(sa, STATE_IKE_AUTH_I);
 	log_request(sa, n->child);
+}
+
+void auth_request_send(struct ike_sa *sa)
+{
+	const char *fault;
+
+	sa->local_id = identity_ref(sa->connection->local.id);
+	sa->remote_id = identity_ref(sa->connection->remote.id);
+	if (sa->connection->local.auth != AUTH_METHOD_SIGNATURE) {
+		send_request(sa);
+		return;
+	}
+	fault = signature_begin(sa, true);
+	if (fault)
+		fail_ike_sa(sa, FINISHED_AUTH_FAILED, RC_FATAL,
+			"authentication cannot be computed: %s", fault);
+}
+
+void auth_initiator_signed(struct ike_sa *sa, bool ok)
+{
+	if (ok)
+		send_request(sa);
+	else
+		fail_ike_sa(sa, FINISHED_CRYPTO_FAILED, RC_CRYPTO_FAILED,
+			"signing by the private key of '%s' failed",
+			sa->connection->local.certificate->nickname);
 }
 
 /* ---- initiator: the response -------------------------------------------------------- */
@@ -223,13 +293,9 @@ static void reject_responder(struct ike_sa *sa, const char *why)
 		"authentication of the responder failed: %s", why);
 }
 
-static bool verify_responder(struct ike_sa *sa, const struct incoming *in)
+static bool take_responder_identity(struct ike_sa *sa, const struct incoming *in)
 {
-	const struct payload *auth = payload_find(&in->payloads, PAYLOAD_AUTH);
-	enum auth_method method = sa->connection->remote.auth;
 	char error[160], id_text[IDENTITY_TEXT_MAX];
-	struct bytes value;
-	uint8_t wire_method;
 	struct identity *id = auth_take_identity(in, PAYLOAD_IDr, error, sizeof(error));
 
 	if (!id) {
@@ -245,26 +311,35 @@ static bool verify_responder(struct ike_sa *sa, const struct incoming *in)
 	identity_unref(sa->remote_id);
 	sa->remote_id = id;
 	ike_sa_count_identities(sa);
-	if (!auth || !auth_payload_decode(auth->body, &wire_method, &value) ||
-		wire_method != auth_wire_method(method)) {
-		reject_responder(sa, "it does not use the configured authentication method");
-		return false;
-	}
-	if (!auth_verify(sa, false, method, id, value)) {
-		reject_responder(sa, "its AUTH payload is wrong");
-		return false;
-	}
 	return true;
+}
+
+/* NULL: it is authenticated, or (with a signature) it will be seen later, `later`. */
+static const char *responder_fault(
+	struct ike_sa *sa, const struct incoming *in, bool *later, char *why, size_t size)
+{
+	const struct payload *auth = payload_find(&in->payloads, PAYLOAD_AUTH);
+	const struct connection_end *remote = &sa->connection->remote;
+	struct bytes value;
+	uint8_t method;
+
+	*later = remote->auth == AUTH_METHOD_SIGNATURE;
+	if (!auth || !auth_payload_decode(auth->body, &method, &value) ||
+		!auth_is_allowed(remote, method, value))
+		return "it does not use the configured authentication method";
+	if (*later)
+		return verification_begin(sa, in, false, why, size);
+	return auth_verify(sa, false, remote->auth, sa->remote_id, value)
+		       ? NULL
+		       : "its AUTH payload is wrong";
 }
 
 static void log_authenticated(struct ike_sa *sa)
 {
-	char id[IDENTITY_TEXT_MAX];
+	char peer[AUTHENTICATED_TEXT_MAX];
 
-	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
-		"initiator established IKE SA; authenticated peer using %s and %s '%s'",
-		auth_method_text(sa->connection->remote.auth),
-		identity_kind_name(sa->remote_id->kind), identity_text(sa->remote_id, id));
+	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "initiator established IKE SA; authenticated peer %s",
+		auth_peer_text(sa, peer));
 }
 
 /* The IKE SA stays; its Child SA does not come to be. */
@@ -367,9 +442,36 @@ static void refused_by_peer(struct ike_sa *sa, const struct incoming *in)
 		ike_state_name(sa->state));
 }
 
+static void responder_authenticated(struct ike_sa *sa, const struct incoming *in)
+{
+	if (!ike_sa_established(sa)) {
+		fail_ike_sa(sa, FINISHED_OTHER, RC_INTERNAL, "out of memory");
+		return;
+	}
+	log_authenticated(sa);
+	if (sa->wants & WANT_DELETE_IKE) { /* was taken down while the request was under way */
+		enum finish_reason reason = sa->finish_reason;
+
+		ike_sa_end_negotiation(sa);
+		ike_sa_delete(sa, reason);
+		return;
+	}
+	child_response(sa, in);
+}
+
+void auth_initiator_verified(struct ike_sa *sa, struct incoming *in, const char *fault)
+{
+	if (fault)
+		reject_responder(sa, fault);
+	else
+		responder_authenticated(sa, in);
+}
+
 void auth_response(struct ike_sa *sa, struct incoming *in)
 {
-	char peer[IP_RANGE_TEXT_MAX], list[300], cut[40];
+	char peer[IP_RANGE_TEXT_MAX], list[300], why[160], cut[40];
+	const char *fault;
+	bool later;
 
 	if (sa->state != STATE_IKE_AUTH_I)
 		return;
@@ -384,21 +486,13 @@ void auth_response(struct ike_sa *sa, struct incoming *in)
 		refused_by_peer(sa, in);
 		return;
 	}
-	if (!verify_responder(sa, in))
+	if (!take_responder_identity(sa, in))
 		return;
-	if (!ike_sa_established(sa)) {
-		fail_ike_sa(sa, FINISHED_OTHER, RC_INTERNAL, "out of memory");
-		return;
-	}
-	log_authenticated(sa);
-	if (sa->wants & WANT_DELETE_IKE) { /* was taken down while the request was under way */
-		enum finish_reason reason = sa->finish_reason;
-
-		ike_sa_end_negotiation(sa);
-		ike_sa_delete(sa, reason);
-		return;
-	}
-	child_response(sa, in);
+	fault = responder_fault(sa, in, &later, why, sizeof(why));
+	if (fault)
+		reject_responder(sa, fault);
+	else if (!later)
+		responder_authenticated(sa, in);
 }
 
 static void initiator_child_installed(struct child_sa *child)

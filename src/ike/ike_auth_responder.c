@@ -6,6 +6,7 @@
 #include "engine_state.h"
 #include "exchange.h"
 #include "failure.h"
+#include "ike_auth_signature.h"
 #include "ike_sa_init_responder.h"
 #include "keymat.h"
 #include "negotiation_rules.h"
@@ -142,8 +143,8 @@ static bool judge_connection(const struct connection *c, void *arg)
 	struct traffic_selector local[IPSEC_SELECTORS_MAX], remote[IPSEC_SELECTORS_MAX];
 	unsigned local_count, remote_count;
 
-	if (c->ikev1 || c->shunt != IPSEC_PROTECT || c->remote.auth == AUTH_METHOD_NEVER ||
-		auth_wire_method(c->remote.auth) != j->parts->method ||
+	if (c->ikev1 || c->shunt != IPSEC_PROTECT ||
+		!auth_is_allowed(&c->remote, j->parts->method, j->parts->auth) ||
 		!allows_chosen(c, &j->sa->chosen))
 		return false;
 	return !j->selectors_matter ||
@@ -204,15 +205,16 @@ static uint16_t choose_child(
 
 /* ---- the response -------------------------------------------------------------------------- */
 
-static bool build_response(struct ike_sa *sa, const uint8_t *auth, struct message_writer *m)
+static bool build_response(struct ike_sa *sa, struct message_writer *m)
 {
 	const struct negotiation *n = sa->negotiation;
 	const struct child_sa *child = n->child;
 
 	sealed_response_begin(sa, m, EXCHANGE_IKE_AUTH, 1);
 	id_payload_encode(m, PAYLOAD_IDr, sa->local_id);
-	auth_payload_encode(m, auth_wire_method(sa->connection->local.auth),
-		bytes_of(auth, sa->chosen.prf->output_len));
+	certificates_encode(sa, m);
+	if (!auth_encode(sa, false, m))
+		return false;
 	if (!child) {
 		add_notify(sa->engine, m, n->child_refused_with, bytes_of(NULL, 0));
 		return sealed_end(sa, m);
@@ -227,25 +229,19 @@ static bool build_response(struct ike_sa *sa, const uint8_t *auth, struct messag
 
 static void log_established(struct ike_sa *sa)
 {
-	char id[IDENTITY_TEXT_MAX];
+	char peer[AUTHENTICATED_TEXT_MAX];
 
-	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
-		"responder established IKE SA; authenticated peer using %s and %s '%s'",
-		auth_method_text(sa->connection->remote.auth),
-		identity_kind_name(sa->remote_id->kind), identity_text(sa->remote_id, id));
+	ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "responder established IKE SA; authenticated peer %s",
+		auth_peer_text(sa, peer));
 }
 
 static void send_response(struct ike_sa *sa)
 {
 	struct negotiation *n = sa->negotiation;
-	uint8_t auth[PRF_OUTPUT_MAX];
 	const char *refusal = n->child ? NULL : notify_name(n->child_refused_with);
 	struct message_writer m;
-	bool ok = auth_compute(sa, false, sa->connection->local.auth, sa->local_id, auth) &&
-		  build_response(sa, auth, &m) && ike_sa_established(sa);
 
-	secret_wipe(auth, sizeof(auth));
-	if (!ok) {
+	if (!build_response(sa, &m) || !ike_sa_established(sa)) {
 		fail_ike_sa(sa, FINISHED_OTHER, RC_INTERNAL, "IKE_AUTH response cannot be built");
 		return;
 	}
@@ -258,6 +254,39 @@ static void send_response(struct ike_sa *sa)
 			"IKE_AUTH response refused the Child SA with %s",
 			refusal ? refusal : "an error");
 	auth_finish(sa);
+}
+
+/* We cannot prove who we are, which is not the peer's to know more of. */
+static void give_up_signing(struct ike_sa *sa, const char *why)
+{
+	ike_sa_log(sa, LOG_LINE_ERROR, RC_OK,
+		"our authentication cannot be computed: %s; responding to IKE_AUTH with "
+		"AUTHENTICATION_FAILED",
+		why);
+	refuse(sa, N_AUTHENTICATION_FAILED, FINISHED_AUTH_FAILED);
+}
+
+/* With a signature of ours that is made first. */
+static void respond(struct ike_sa *sa)
+{
+	const char *fault;
+
+	if (sa->connection->local.auth != AUTH_METHOD_SIGNATURE) {
+		send_response(sa);
+		return;
+	}
+	sa->negotiation->auth_under_way = true;
+	fault = signature_begin(sa, false);
+	if (fault)
+		give_up_signing(sa, fault);
+}
+
+void auth_responder_signed(struct ike_sa *sa, bool ok)
+{
+	if (ok)
+		send_response(sa);
+	else
+		give_up_signing(sa, "signing by our private key failed");
 }
 
 void auth_responder_child_installed(struct child_sa *child)
@@ -273,7 +302,7 @@ void auth_responder_child_installed(struct child_sa *child)
 		n->child = NULL;
 		n->child_refused_with = N_NO_PROPOSAL_CHOSEN;
 	}
-	send_response(sa);
+	respond(sa);
 }
 
 /* ---- the request ------------------------------------------------------------------------------
@@ -291,9 +320,46 @@ static void switch_connection(struct ike_sa *sa, struct connection *c)
 	ike_sa_set_connection(sa, c);
 }
 
-static void authenticate(struct ike_sa *sa, struct incoming *in, struct auth_parts *parts)
+/* It is who it says to be: what may it have? */
+static void accept_initiator(
+	struct ike_sa *sa, const struct incoming *in, const struct auth_parts *parts)
 {
 	struct negotiation *n = sa->negotiation;
+
+	n->give_up_at = 0;
+	n->initial_contact = has_notify(&in->payloads, N_INITIAL_CONTACT);
+	n->child_refused_with = choose_child(sa, in, parts);
+	if (n->child_refused_with)
+		respond(sa);
+	else
+		n->auth_under_way = true; /* the kernel's answer goes on with it */
+}
+
+static void verify_initiator(
+	struct ike_sa *sa, const struct incoming *in, const struct auth_parts *parts)
+{
+	char text[IDENTITY_TEXT_MAX], why[IDENTITY_TEXT_MAX + 80];
+	enum auth_method method = sa->connection->remote.auth;
+	const char *fault;
+
+	if (method == AUTH_METHOD_SIGNATURE) {
+		certificate_request_note(sa, &in->payloads);
+		fault = verification_begin(sa, in, true, why, sizeof(why));
+		if (fault)
+			refuse_authentication(sa, fault);
+	} else if (!auth_verify(sa, true, method, parts->id_i, parts->auth)) {
+		snprintf(why, sizeof(why), "AUTH payload of peer '%s' is wrong",
+			identity_text(parts->id_i, text));
+		refuse_authentication(sa, why);
+	} else {
+		certificate_request_note(sa, &in->payloads);
+		accept_initiator(sa, in, parts);
+	}
+}
+
+static void authenticate(
+	struct ike_sa *sa, const struct incoming *in, const struct auth_parts *parts)
+{
 	char text[IDENTITY_TEXT_MAX], why[IDENTITY_TEXT_MAX + 80];
 	struct connection *c = find_connection(sa, parts);
 
@@ -310,19 +376,22 @@ static void authenticate(struct ike_sa *sa, struct incoming *in, struct auth_par
 	sa->local_id = identity_ref(
 		c->local.id->kind == ID_ANY && parts->id_r ? parts->id_r : c->local.id);
 	ike_sa_count_identities(sa);
-	if (!auth_verify(sa, true, c->remote.auth, parts->id_i, parts->auth)) {
-		snprintf(why, sizeof(why), "AUTH payload of peer '%s' is wrong",
-			identity_text(parts->id_i, text));
-		refuse_authentication(sa, why);
-		return;
-	}
-	n->give_up_at = 0;
-	n->initial_contact = has_notify(&in->payloads, N_INITIAL_CONTACT);
-	n->child_refused_with = choose_child(sa, in, parts);
-	if (n->child_refused_with)
-		send_response(sa);
+	verify_initiator(sa, in, parts);
+}
+
+/* The request is taken apart again: it was kept as it came. */
+void auth_responder_verified(struct ike_sa *sa, struct incoming *in, const char *fault)
+{
+	struct auth_parts parts = {0};
+	char error[160];
+
+	if (fault)
+		refuse_authentication(sa, fault);
+	else if (take_parts(in, &parts, error, sizeof(error)))
+		accept_initiator(sa, in, &parts);
 	else
-		n->auth_under_way = true; /* the kernel's answer goes on with it */
+		refuse_authentication(sa, error);
+	release_parts(&parts);
 }
 
 void auth_request(struct ike_sa *sa, struct incoming *in)

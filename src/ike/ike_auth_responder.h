@@ -4,6 +4,9 @@
 
 #include "ike_auth.h"
 
+/* As auth_initiator_signed and _verified. */
+void auth_responder_signed(struct ike_sa *sa, bool ok);
+void auth_responder_verified(struct ike_sa *sa, struct incoming *in, const char *fault);
 void auth_responder_child_installed(struct child_sa *child);
 
 #endif

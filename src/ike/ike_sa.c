@@ -238,6 +238,9 @@ void ike_sa_end_negotiation(struct ike_sa *sa)
 	if (n->in_requests)
 		table_remove(sa->engine->requests, &n->by_request);
 	secret_release(&n->private_key);
+	free(n->held);
+	free(n->auth_data);
+	free(n->peer_text);
 	if (sa->response && sa->response == n->message_r)
 		response_drop(sa);
 	ike_sa_drop_message(sa, n->message_i, n->message_i_len, n->room_i);

@@ -9,6 +9,7 @@
 #include "base/slab.h"
 #include "base/table.h"
 #include "container_of.h"
+#include "crypto/authentication.h"
 #include "ike/engine.h"
 #include "message.h"
 
@@ -106,6 +107,15 @@ struct negotiation {
 	uint16_t child_refused_with; /* notify type for the IKE_AUTH response */
 	bool auth_under_way;         /* responder: the IKE_AUTH response waits for the kernel */
 	bool initial_contact;        /* the peer sent it */
+	/* Authentication by signatures, see ike_auth_signature.c. */
+	uint32_t peer_hashes; /* SIGHASH_BITs; 0: the peer does not know RFC 7427 */
+	bool certificate_requested;
+	struct held_message *held; /* what waits for the verification of its signature */
+	uint8_t *auth_data;        /* of our AUTH payload, with a signature; NULL: not made yet */
+	size_t auth_data_len;
+	uint8_t auth_method; /* that goes with it */
+	enum signature_scheme signed_by;
+	char *peer_text; /* what its certificate and signature are; NULL: it has none */
 };
 
 enum { /* what is to be sent as soon as the window is free */

@@ -6,6 +6,7 @@
 #include "exchange.h"
 #include "failure.h"
 #include "ike_auth.h"
+#include "ike_auth_signature.h"
 #include "ike_sa_init_responder.h"
 #include "keymat.h"
 #include "nat_detection.h"
@@ -40,7 +41,7 @@ void init_retry_job(struct ike_sa *sa)
 		n->retry_job_at = engine_now(sa->engine) + JOB_RETRY_MS;
 }
 
-static void submit_or_wait(struct ike_sa *sa, struct crypto_job *job)
+void init_submit_or_wait(struct ike_sa *sa, struct crypto_job *job)
 {
 	if (!init_submit(sa, job)) {
 		sa->negotiation->retry_job_at = engine_now(sa->engine) + JOB_RETRY_MS;
@@ -100,7 +101,7 @@ static void generate_key(struct ike_sa *sa)
 		fail_ike_sa(sa, FINISHED_OTHER, RC_INTERNAL, "out of memory");
 		return;
 	}
-	submit_or_wait(sa, job);
+	init_submit_or_wait(sa, job);
 }
 
 void init_begin(struct ike_sa *sa)
@@ -135,6 +136,7 @@ static bool build_request(struct ike_sa *sa, struct bytes public_value, struct m
 		sa->connection->encapsulation == CHOICE_YES);
 	if (sa->connection->fragmentation)
 		add_notify(sa->engine, m, N_IKEV2_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
+	hash_algorithms_encode(sa, m);
 	return message_end(m);
 }
 
@@ -377,6 +379,8 @@ void init_response(struct ike_sa *sa, struct incoming *in)
 			    has_notify(&in->payloads, N_IKEV2_FRAGMENTATION_SUPPORTED);
 	nat_detection_judge(engine, &in->payloads, sa->spi_i, sa->spi_r, in->path, &sa->behind_nat,
 		&sa->peer_behind_nat);
+	hash_algorithms_note(sa, &in->payloads);
+	certificate_request_note(sa, &in->payloads);
 	job->private_key = n->private_key;
 	n->private_key = (struct secret){0};
 	n->give_up_at = 0; /* a refusal that came before was forged, or overtaken */
@@ -385,7 +389,7 @@ void init_response(struct ike_sa *sa, struct incoming *in)
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
 		"processed IKE_SA_INIT response from %s {%s}, initiating IKE_AUTH",
 		ike_endpoint_text(&in->path->remote, peer), chosen_ike_text(&sa->chosen, text));
-	submit_or_wait(sa, job);
+	init_submit_or_wait(sa, job);
 	ike_sa_schedule(sa);
 }
 
@@ -419,6 +423,10 @@ void init_job_done(struct ike_sa *sa, struct crypto_job *job)
 
 	n->job = NULL;
 	n->job_in_flight = false;
+	if (job->kind >= CRYPTO_SIGN) {
+		signature_job_done(sa, job);
+		return;
+	}
 	if (!sa->initiator) {
 		init_responder_job_done(sa, job);
 	} else if (job->result != CRYPTO_JOB_OK) {

@@ -7,6 +7,7 @@
 #include "exchange.h"
 #include "failure.h"
 #include "ike_auth.h"
+#include "ike_auth_signature.h"
 #include "keymat.h"
 #include "nat_detection.h"
 #include "negotiation_rules.h"
@@ -246,6 +247,7 @@ static bool begin_negotiation(
 		return false;
 	sa->fragmentation = sa->connection->fragmentation &&
 			    has_notify(&in->payloads, N_IKEV2_FRAGMENTATION_SUPPORTED);
+	hash_algorithms_note(sa, &in->payloads);
 	nat_detection_judge(engine, &in->payloads, sa->spi_i, 0, in->path, &sa->behind_nat,
 		&sa->peer_behind_nat);
 	job = crypto_job_new(CRYPTO_KE_BOTH, n->group, parts->ke);
@@ -319,6 +321,8 @@ static bool build_response(struct ike_sa *sa, struct bytes public_value, struct 
 		sa->connection->encapsulation == CHOICE_YES);
 	if (sa->fragmentation)
 		add_notify(sa->engine, m, N_IKEV2_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
+	hash_algorithms_encode(sa, m);
+	certificate_request_encode(sa, m);
 	return message_end(m);
 }
 

@@ -8,6 +8,8 @@
 void init_responder_job_done(struct ike_sa *sa, struct crypto_job *job);
 
 /* Gives the SA's job to the host. False: overloaded; the job waits in the negotiation. */
+/* One that finds the workers overloaded is submitted again later. */
+void init_submit_or_wait(struct ike_sa *sa, struct crypto_job *job);
 bool init_submit(struct ike_sa *sa, struct crypto_job *job);
 /* Keeps a copy of the initiator's, of the responder's IKE_SA_INIT message in the place of what was kept.
  * False: no memory, and all is as before. */

@@ -157,26 +157,50 @@ bool keymat_child(struct ike_sa *sa, const struct chosen_proposal *chosen, bool 
 	return true;
 }
 
-/* prf(key, <SignedOctets>): message | other side's nonce | prf(SK_p, ID payload's body). */
-static bool auth_over_signed_octets(struct ike_sa *sa, bool of_initiator, const struct identity *id,
-	struct bytes key, uint8_t *out)
+/* <SignedOctets>: message | other side's nonce | prf(SK_p, ID payload's body). */
+static bool signed_octets(struct ike_sa *sa, bool of_initiator, const struct identity *id,
+	uint8_t id_mac[PRF_OUTPUT_MAX], struct bytes parts[3])
 {
 	const struct negotiation *n = sa->negotiation;
-	struct crypto_context *crypto = sa->engine->config.crypto;
 	const struct algorithm *prf_alg = sa->chosen.prf;
 	const uint8_t id_header[4] = {id->kind};
 	struct bytes id_parts[] = {bytes_of(id_header, 4), bytes_of(id->data, id->len)};
-	uint8_t id_mac[PRF_OUTPUT_MAX];
-	struct bytes parts[] = {
-		of_initiator ? bytes_of(n->message_i, n->message_i_len)
-			     : bytes_of(n->message_r, n->message_r_len),
-		of_initiator ? bytes_of(n->nr, n->nr_len) : bytes_of(n->ni, n->ni_len),
-		bytes_of(id_mac, prf_alg->output_len),
-	};
 
-	return prf(crypto, prf_alg, bytes_of(of_initiator ? n->sk_pi : n->sk_pr, prf_alg->key_len),
-		       id_parts, 2, id_mac) &&
-	       prf(crypto, prf_alg, key, parts, 3, out);
+	parts[0] = of_initiator ? bytes_of(n->message_i, n->message_i_len)
+				: bytes_of(n->message_r, n->message_r_len);
+	parts[1] = of_initiator ? bytes_of(n->nr, n->nr_len) : bytes_of(n->ni, n->ni_len);
+	parts[2] = bytes_of(id_mac, prf_alg->output_len);
+	return prf(sa->engine->config.crypto, prf_alg,
+		bytes_of(of_initiator ? n->sk_pi : n->sk_pr, prf_alg->key_len), id_parts, 2,
+		id_mac);
+}
+
+static bool auth_over_signed_octets(struct ike_sa *sa, bool of_initiator, const struct identity *id,
+	struct bytes key, uint8_t *out)
+{
+	uint8_t id_mac[PRF_OUTPUT_MAX];
+	struct bytes parts[3];
+
+	return signed_octets(sa, of_initiator, id, id_mac, parts) &&
+	       prf(sa->engine->config.crypto, sa->chosen.prf, key, parts, 3, out);
+}
+
+uint8_t *keymat_signed_octets(
+	struct ike_sa *sa, bool of_initiator, const struct identity *id, size_t *len)
+{
+	uint8_t id_mac[PRF_OUTPUT_MAX], *octets;
+	struct bytes parts[3];
+
+	if (!signed_octets(sa, of_initiator, id, id_mac, parts))
+		return NULL;
+	*len = parts[0].len + parts[1].len + parts[2].len;
+	octets = malloc(*len);
+	if (octets) {
+		memcpy(octets, parts[0].data, parts[0].len);
+		memcpy(octets + parts[0].len, parts[1].data, parts[1].len);
+		memcpy(octets + parts[0].len + parts[1].len, parts[2].data, parts[2].len);
+	}
+	return octets;
 }
 
 bool keymat_auth_psk(struct ike_sa *sa, bool of_initiator, const struct identity *id,

@@ -20,6 +20,10 @@ bool keymat_child(struct ike_sa *sa, const struct chosen_proposal *chosen, bool 
  * prf->output_len bytes. */
 bool keymat_auth_psk(struct ike_sa *sa, bool of_initiator, const struct identity *id,
 	struct bytes psk, uint8_t *out);
+/* The octets that this side signs (RFC 7296, section 2.15): the caller frees them. NULL: memory, or
+ * the PRF. */
+uint8_t *keymat_signed_octets(
+	struct ike_sa *sa, bool of_initiator, const struct identity *id, size_t *len);
 /* With AUTH_NULL SK_pi or SK_pr take the shared key's place (RFC 7619, section 2.1). */
 bool keymat_auth_null(
 	struct ike_sa *sa, bool of_initiator, const struct identity *id, uint8_t *out);

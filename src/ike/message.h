@@ -15,7 +15,7 @@
 #define SKF_HEADER_LEN 8 /* with number and total */
 #define IKE_VERSION_2  0x20
 /* Larger than any message that we send; what comes in may have up to 64 KiB. */
-#define IKE_MESSAGE_MAX  4096
+#define IKE_MESSAGE_MAX  16384
 #define IKE_PAYLOADS_MAX 64
 
 enum exchange_type {
@@ -120,6 +120,17 @@ bool auth_payload_decode(struct bytes body, uint8_t *method, struct bytes *data)
 bool ts_payload_decode(
 	struct bytes body, struct traffic_selector *out, unsigned room, unsigned *count);
 
+enum certificate_encoding { /* IANA "IKEv2 Certificate Encodings": those that are told apart */
+	ENCODING_PKCS7 = 1,
+	ENCODING_X509_SIGNATURE = 4,
+	ENCODING_HASH_AND_URL = 12,
+	ENCODING_HASH_AND_URL_BUNDLE = 13,
+};
+/* CERT and CERTREQ: `data` is the certificate, or the authorities' hashes. */
+bool cert_payload_decode(struct bytes body, uint8_t *encoding, struct bytes *data);
+/* SIGNATURE_HASH_ALGORITHMS (RFC 7427, section 4): a mask of SIGHASH_BITs of those that we know. */
+uint32_t hash_algorithms_decode(struct bytes data);
+
 /* ---- notify types (IANA) ------------------------------------------------- */
 enum notify_type {
 	N_UNSUPPORTED_CRITICAL_PAYLOAD = 1,
@@ -203,6 +214,9 @@ void ts_payload_encode(struct message_writer *m, uint8_t payload_type,
 /* PROTOCOL_IKE: no SPIs. */
 void delete_payload_encode(
 	struct message_writer *m, uint8_t protocol, const uint32_t *spis, unsigned count);
+/* In X.509 encoding. */
+void cert_payload_encode(struct message_writer *m, struct bytes certificate);
+void certreq_payload_encode(struct message_writer *m, struct bytes hashes);
 void vendor_payload_encode(struct message_writer *m, struct bytes id);
 
 /* ---- encryption (RFC 7296, section 3.14; RFC 5282) -------------------------- */

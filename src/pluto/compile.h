@@ -10,6 +10,7 @@
 struct end_text {
 	const char *side; /* "left", "right" */
 	const char *host, *id, *subnet, *protoport, *auth, *nexthop, *ikeport;
+	const char *cert, *ckaid, *ca, *sendcert;
 	bool any; /* %any */
 };
 
@@ -19,7 +20,7 @@ struct compile {
 	char *error;
 	size_t error_size;
 	struct end_text ends[2];
-	const char *authby, *ike, *esp;
+	const char *authby, *ike, *esp, *sendca;
 	uint8_t host_family, client_family; /* asked for; 0: not */
 	int esn;                            /* 0 no, 1 yes, 2 either */
 	bool rekey_margin_given;
@@ -35,6 +36,14 @@ void compile_warn(struct compile *cc, const char *format, ...)
 bool compile_parameter(struct compile *cc, const char *key, const char *value);
 /* compile_end.c: hosts, identities, selectors and authentication of both ends. */
 bool compile_ends(struct compile *cc);
+/* compile_auth.c: method, certificate and authority of one end; then what takes both. */
+bool compile_auth(struct compile *cc, const struct end_text *t, struct connection_end *e);
+bool compile_auth_of_both(struct compile *cc);
+/* *done: the end's identity is its certificate's. */
+bool compile_identity_of_certificate(
+	struct compile *cc, const struct end_text *t, struct connection_end *e, bool *done);
+/* A name that is the certificate's is taken in the certificate's own encoding. */
+void compile_adopt_subject(struct connection_end *e);
 /* compile_proposals.c */
 bool compile_proposals(struct compile *cc);
 

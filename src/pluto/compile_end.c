@@ -115,12 +115,15 @@ static bool compile_nexthop(struct compile *cc, const struct end_text *t, struct
 	return true;
 }
 
-/* ---- identity and authentication ---------------------------------------------- */
+/* ---- identity ------------------------------------------------------------------ */
 
 static bool compile_identity(struct compile *cc, const struct end_text *t, struct connection_end *e)
 {
 	char reason[256] = "out of memory";
+	bool done;
 
+	if (!compile_identity_of_certificate(cc, t, e, &done) || done)
+		return done;
 	if (t->id)
 		e->id = identity_parse(t->id, reason, sizeof(reason));
 	else if (t->any)
@@ -129,30 +132,8 @@ static bool compile_identity(struct compile *cc, const struct end_text *t, struc
 		e->id = identity_of_address(&e->host);
 	if (!e->id)
 		return compile_fail(cc, "%sid=%s: %s", t->side, t->id ? t->id : "", reason);
+	compile_adopt_subject(e);
 	return true;
-}
-
-static bool parse_auth(struct compile *cc, const char *key, const char *text, enum auth_method *out)
-{
-	if (strcasecmp(text, "secret") == 0 || strcasecmp(text, "psk") == 0) {
-		*out = AUTH_METHOD_SECRET;
-		return true;
-	}
-	return compile_fail(cc, "%s=%s is not implemented yet: only secret is", key, text);
-}
-
-static bool compile_auth(struct compile *cc, const struct end_text *t, struct connection_end *e)
-{
-	char key[16];
-
-	if (t->auth) {
-		snprintf(key, sizeof(key), "%sauth", t->side);
-		return parse_auth(cc, key, t->auth, &e->auth);
-	}
-	if (cc->authby)
-		return parse_auth(cc, "authby", cc->authby, &e->auth);
-	return compile_fail(
-		cc, "authby=rsasig,ecdsa (the default) is not implemented yet: say authby=secret");
 }
 
 /* ---- selectors ---------------------------------------------------------------- */
@@ -353,9 +334,9 @@ bool compile_ends(struct compile *cc)
 		struct connection_end *e = i ? &cc->c->remote : &cc->c->local;
 
 		if (!compile_port(cc, t, e) || !compile_nexthop(cc, t, e) ||
-			!compile_identity(cc, t, e) || !compile_auth(cc, t, e) ||
+			!compile_auth(cc, t, e) || !compile_identity(cc, t, e) ||
 			!compile_selectors(cc, t, e))
 			return false;
 	}
-	return check_distinct(cc) && check_selectors(cc);
+	return check_distinct(cc) && check_selectors(cc) && compile_auth_of_both(cc);
 }

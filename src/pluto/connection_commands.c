@@ -117,6 +117,7 @@ void command_add(struct pluto *p, struct client *client)
 	struct naming naming = {.client = client, .name = name};
 	struct compile_context context = {.kernel = p->kernel,
 		.proposals = p->proposals,
+		.credentials = p->credentials,
 		.warn = say_warning,
 		.arg = &naming};
 	struct connection *old, *c;

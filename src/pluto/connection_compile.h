@@ -21,6 +21,8 @@ struct compile_context {
 	const struct kernel *kernel;
 	/* Equal texts share one list. NULL: each connection has its own. */
 	struct proposal_cache *proposals;
+	/* NULL, or not open: connections that need certificates are refused. */
+	struct credentials *credentials;
 	/* Whatever is not done as it was asked, or asked for in vain. May be NULL. */
 	void (*warn)(void *arg, const char *text);
 	void *arg;

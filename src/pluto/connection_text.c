@@ -94,9 +94,33 @@ static void add_head(
 	line_add(line, "\n");
 }
 
-static const char *auth_name(enum auth_method auth)
+static const char *auth_name(const struct connection_end *e)
 {
-	return auth == AUTH_METHOD_SECRET ? "secret" : auth == AUTH_METHOD_NULL ? "null" : "never";
+	switch (e->auth) {
+	case AUTH_METHOD_SECRET:
+		return "secret";
+	case AUTH_METHOD_NULL:
+		return "null";
+	case AUTH_METHOD_SIGNATURE:
+		return e->schemes & SCHEMES_ECDSA
+			       ? e->schemes & ~SCHEMES_ECDSA ? "rsasig,ecdsa" : "ecdsa"
+			       : "rsasig";
+	default:
+		return "never";
+	}
+}
+
+static void add_certificates(struct line *line, const struct connection *c)
+{
+	if (!c->local.certificate && !c->remote.certificate)
+		return;
+	begin(line, c);
+	if (c->local.certificate)
+		line_add(line, "mycert=%s;%s", c->local.certificate->nickname,
+			c->remote.certificate ? " " : "");
+	if (c->remote.certificate)
+		line_add(line, "peercert=%s;", c->remote.certificate->nickname);
+	line_add(line, "\n");
 }
 
 /* Functions that do not exist yet stand with the value that is true: off. */
@@ -113,7 +137,7 @@ static void add_peers(struct line *line, const struct connection *c)
 	line_add(line,
 		"our auth:%s, their auth:%s, our autheap:none, their autheap:none, "
 		"send-supported-auth-methods:no;\n",
-		auth_name(c->local.auth), auth_name(c->remote.auth));
+		auth_name(&c->local), auth_name(&c->remote));
 	begin(line, c);
 	line_add(line, "modecfg info: us:none, them:none, modecfg policy:push, dns:unset, "
 		       "domains:unset, cat:unset;\n");
@@ -172,20 +196,56 @@ static bool offers_esn(const struct connection *c, uint16_t sn)
 	return false;
 }
 
+static const char *policy_name(const struct connection_end *e)
+{
+	switch (e->auth) {
+	case AUTH_METHOD_SECRET:
+		return "PSK";
+	case AUTH_METHOD_NULL:
+		return "AUTH_NULL";
+	case AUTH_METHOD_SIGNATURE:
+		return e->schemes & SCHEMES_ECDSA
+			       ? e->schemes & ~SCHEMES_ECDSA ? "RSASIG+ECDSA" : "ECDSA"
+			       : "RSASIG";
+	default:
+		return "AUTH_NEVER";
+	}
+}
+
+/* The hashes that signatures may be made with. */
+static void add_hash_policy(struct line *line, const struct connection *c)
+{
+	static const char *const names[] = {[SIGHASH_SHA1] = "SHA1",
+		[SIGHASH_SHA2_256] = "SHA2_256",
+		[SIGHASH_SHA2_384] = "SHA2_384",
+		[SIGHASH_SHA2_512] = "SHA2_512"};
+	uint32_t schemes = c->local.schemes | c->remote.schemes, hashes = 0;
+	const char *between = "";
+
+	for (unsigned i = 0; i < SIGNATURE_SCHEMES; i++)
+		if (schemes & SCHEME_BIT(i))
+			hashes |=
+				SIGHASH_BIT(signature_scheme_info((enum signature_scheme)i)->hash);
+	line_add(line, "v2-auth-hash-policy: ");
+	for (unsigned i = SIGHASH_SHA1; i <= SIGHASH_SHA2_512; i++)
+		if (hashes & SIGHASH_BIT(i)) {
+			line_add(line, "%s%s", between, names[i]);
+			between = "+";
+		}
+	line_add(line, "%s;\n", hashes ? "" : "none");
+}
+
 static void add_policy(struct line *line, const struct connection *c)
 {
 	begin(line, c);
 	line_add(line, "policy: %s+%s+%s+%s%s%s%s%s%s;\n", c->ikev1 ? "IKEv1" : "IKEv2",
-		c->local.auth == AUTH_METHOD_SECRET ? "PSK"
-		: c->local.auth == AUTH_METHOD_NULL ? "AUTH_NULL"
-						    : "AUTH_NEVER",
-		c->protocol == IPSEC_AH ? "AUTHENTICATE" : "ENCRYPT",
+		policy_name(&c->local), c->protocol == IPSEC_AH ? "AUTHENTICATE" : "ENCRYPT",
 		c->mode == IPSEC_TUNNEL ? "TUNNEL" : "TRANSPORT", c->pfs ? "+PFS" : "",
 		c->rekey ? "" : "+DONT_REKEY", c->narrowing ? "+IKEV2_ALLOW_NARROWING" : "",
 		offers_esn(c, SN_32BIT) ? "+ESN_NO" : "",
 		offers_esn(c, SN_EXTENDED) ? "+ESN_YES" : "");
 	begin(line, c);
-	line_add(line, "v2-auth-hash-policy: none;\n");
+	add_hash_policy(line, c);
 }
 
 static unsigned prefix_of(const struct connection_end *e)
@@ -216,6 +276,12 @@ static void add_kernel(
 
 static void add_identities(struct line *line, const struct connection *c)
 {
+	static const char *const authorities[] = {[SEND_AUTHORITIES_ALL] = "all",
+		[SEND_AUTHORITIES_ISSUER] = "issuer",
+		[SEND_AUTHORITIES_NONE] = "none"};
+	static const char *const choice[] = {[SEND_CERTIFICATE_ALWAYS] = "always",
+		[SEND_CERTIFICATE_IF_ASKED] = "ifasked",
+		[SEND_CERTIFICATE_NEVER] = "never"};
 	char id[IDENTITY_TEXT_MAX];
 
 	begin(line, c);
@@ -224,7 +290,12 @@ static void add_identities(struct line *line, const struct connection *c)
 	line_add(line, "their idtype: %s; their id=%s\n", identity_kind_name(c->remote.id->kind),
 		identity_text(c->remote.id, id));
 	begin(line, c);
-	line_add(line, "sendca: none; our sendcert: never; their sendcert: never;\n");
+	if (c->local.auth != AUTH_METHOD_SIGNATURE && c->remote.auth != AUTH_METHOD_SIGNATURE)
+		line_add(line, "sendca: none; our sendcert: never; their sendcert: never;\n");
+	else
+		line_add(line, "sendca: %s; our sendcert: %s; their sendcert: %s;\n",
+			authorities[c->send_authorities], choice[c->local.send_certificate],
+			choice[c->remote.send_certificate]);
 }
 
 static void add_liveness(
@@ -303,6 +374,7 @@ void connection_block(
 	struct line *line, const struct connection *c, const struct connection_facts *facts)
 {
 	add_head(line, c, facts);
+	add_certificates(line, c);
 	add_peers(line, c);
 	add_lives(line, c);
 	add_policy(line, c);

@@ -1,6 +1,7 @@
 /* Commands to the daemon as a whole. */
 #include "commands.h"
 
+#include "certificates.h"
 #include "counters.h"
 #include "listening.h"
 #include "pluto.h"
@@ -26,6 +27,12 @@ void command_unlisten(struct pluto *p, struct client *client)
 void command_rereadsecrets(struct pluto *p, struct client *client)
 {
 	secrets_load(p, client);
+}
+
+void command_rereadall(struct pluto *p, struct client *client)
+{
+	secrets_load(p, client);
+	certificates_reread(p, client);
 }
 
 void command_ddos_mode(struct pluto *p, struct client *client)

@@ -1,4 +1,5 @@
 /* pluto: starts everything in order, serves, and takes it down again in the opposite order. */
+#include "certificates.h"
 #include "connection_compile.h"
 #include "control_loop.h"
 #include "control_socket.h"
@@ -131,6 +132,7 @@ static bool start_shards(struct pluto *p, char *error, size_t size)
 		.kernel = p->kernel,
 		.catalogue = p->catalogue,
 		.secrets = p->vault,
+		.credentials = p->credentials,
 		.ike_port = o->ike_port,
 		.nat_port = o->nat_port,
 		.fragment_datagram = o->fragment_size,
@@ -172,7 +174,7 @@ static int start(struct pluto *p, char *error, size_t size)
 		snprintf(error, size, "out of memory");
 		return PLUTO_EXIT_FAIL;
 	}
-	if (!start_shards(p, error, size))
+	if (!certificates_open(p, error, size) || !start_shards(p, error, size))
 		return PLUTO_EXIT_FAIL;
 	p->socket = control_socket_open(p->options.control_socket, error, size);
 	if (p->socket < 0)
@@ -213,6 +215,7 @@ static void stop(struct pluto *p)
 		secret_vault_free(p->vault);
 	if (p->catalogue)
 		catalogue_free(p->catalogue);
+	credentials_free(p->credentials); /* no connection has a key of it any more */
 	proposal_cache_free(p->proposals);
 	counters_free(p->counters);
 	address_set_release(&p->ours);

@@ -8,6 +8,8 @@
 
 #define RUNDIR_DEFAULT  "/run/pluto"
 #define SECRETS_DEFAULT "/etc/ipsec.secrets"
+#define NSS_DEFAULT     "/var/lib/ipsec/nss"
+#define IPSEC_DEFAULT   "/etc/ipsec.d"
 #define NHELPERS_MAX    1024
 #define SHARDS_MAX      1024
 #define KEYS_AHEAD      64 /* docs/performance.md has what they bring */
@@ -204,6 +206,20 @@ static bool set_secrets_file(struct options *o, const struct row *row, const cha
 {
 	(void)row;
 	return replace_text(&o->secrets_file, value, err);
+}
+
+static bool set_nss_dir(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	(void)row;
+	/* "sql:" is the only kind of database that there still is. */
+	o->nss_dir_given = true;
+	return replace_text(&o->nss_dir, strncmp(value, "sql:", 4) == 0 ? value + 4 : value, err);
+}
+
+static bool set_ipsec_dir(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	(void)row;
+	return replace_text(&o->ipsec_dir, value, err);
 }
 
 static bool set_backend(struct options *o, const struct row *row, const char *value, FILE *err)
@@ -438,6 +454,8 @@ static const struct row rows[] = {
 	{"ctlbase", ROW_REQUIRED, set_rundir},
 	{"ctlsocket", ROW_REQUIRED, set_control_socket},
 	{"secretsfile", ROW_REQUIRED, set_secrets_file, "secretsfile"},
+	{"nssdir", ROW_REQUIRED, set_nss_dir, "nssdir"},
+	{"ipsecdir", ROW_REQUIRED, set_ipsec_dir, "ipsecdir"},
 	{"use-dpdk", ROW_FLAG, set_backend, NULL, "dpdk"},
 	{"use-none", ROW_FLAG, set_backend, NULL, "none"},
 	{"use-nostack", ROW_FLAG, set_backend, NULL, "none"},
@@ -494,7 +512,6 @@ static const struct row rows[] = {
 	{"audit-log", ROW_REQUIRED, NULL, "audit-log"},
 	{"dumpdir", ROW_REQUIRED, NULL, "dumpdir"}, {"coredir", ROW_REQUIRED},
 	{"statsbin", ROW_REQUIRED, NULL, "statsbin"},
-	{"ipsecdir", ROW_REQUIRED, NULL, "ipsecdir"}, {"nssdir", ROW_REQUIRED, NULL, "nssdir"},
 	{"dnssec-rootkey-file", ROW_REQUIRED, NULL, "dnssec-rootkey-file"},
 	{"dnssec-trusted", ROW_REQUIRED, NULL, "dnssec-anchors"},
 	{"dnssec-anchors", ROW_REQUIRED}, {"no-dnssec", ROW_FLAG, NULL, "dnssec-enable"},
@@ -655,7 +672,9 @@ bool options_init(struct options *o)
 	o->keys_ahead = KEYS_AHEAD;
 	o->keep_alive_s = 20;
 	return set_rundir(o, NULL, RUNDIR_DEFAULT, stderr) &&
-	       replace_text(&o->secrets_file, SECRETS_DEFAULT, stderr);
+	       replace_text(&o->secrets_file, SECRETS_DEFAULT, stderr) &&
+	       replace_text(&o->nss_dir, NSS_DEFAULT, stderr) &&
+	       replace_text(&o->ipsec_dir, IPSEC_DEFAULT, stderr);
 }
 
 void options_release(struct options *o)
@@ -667,6 +686,8 @@ void options_release(struct options *o)
 	free(o->config_file);
 	free(o->rundir);
 	free(o->secrets_file);
+	free(o->nss_dir);
+	free(o->ipsec_dir);
 	free(o->log_file);
 	free(o->control_socket);
 	free(o->backend);

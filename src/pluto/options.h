@@ -20,6 +20,8 @@ struct options {
 	bool no_fork, stderr_log, log_no_time, log_no_append, debug;
 	char *config_file; /* NULL: none was read */
 	char *rundir, *secrets_file, *log_file;
+	char *nss_dir, *ipsec_dir; /* of certificates; of the NSS database's password */
+	bool nss_dir_given;        /* it must be there */
 	char *control_socket; /* full path */
 	char *backend;        /* kernel interface; NULL: not chosen */
 	struct dataplane_port_option ports[OPTION_PORTS_MAX];

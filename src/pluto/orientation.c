@@ -47,6 +47,8 @@ static bool copy_end(struct connection_end *to, const struct connection_end *fro
 {
 	*to = *from;
 	to->id = identity_ref(from->id);
+	to->certificate = from->certificate ? own_certificate_ref(from->certificate) : NULL;
+	to->authority = from->authority ? identity_ref(from->authority) : NULL;
 	to->selectors = NULL;
 	if (from->selector_count == 0)
 		return true;
@@ -96,6 +98,7 @@ static bool copy_rest(struct connection *to, const struct connection *from)
 	to->ike_text = to->esp_text = NULL;
 	to->ike_proposals = proposal_list_ref(from->ike_proposals);
 	to->child_proposals = proposal_list_ref(from->child_proposals);
+	to->authorities = from->authorities ? authorities_ref(from->authorities) : NULL;
 	return copy_aliases(to, from) && copy_text(&to->ike_text, from->ike_text) &&
 	       copy_text(&to->esp_text, from->esp_text);
 }
@@ -117,6 +120,11 @@ static struct connection *copy_oriented(
 	}
 	connection_unref(copy);
 	return NULL;
+}
+
+struct connection *connection_copy(const struct connection *c)
+{
+	return copy_oriented(c, c->oriented, c->local_is_left);
 }
 
 enum orient_result connection_orient(

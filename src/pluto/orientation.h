@@ -33,4 +33,8 @@ const struct connection_end *connection_right(const struct connection *c);
 const char *connection_unoriented_text(
 	const struct connection *c, const struct address_set *ours, char out[ORIENT_TEXT_MAX]);
 
+/* One reference; for a change that the original, which is shared, may not see. NULL when memory is
+ * out. */
+struct connection *connection_copy(const struct connection *c);
+
 #endif

@@ -25,6 +25,7 @@ struct pluto {
 	struct kernel *kernel;
 	struct catalogue *catalogue;
 	struct secret_vault *vault;
+	struct credentials *credentials;
 	struct mailbox *mailbox;
 	struct shard_set *shards;
 	struct clients clients;

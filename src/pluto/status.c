@@ -50,9 +50,9 @@ enum step_result status_setup(struct report *r)
 	report_text_line(r, "seccomp=unsupported");
 	report_text_line(r, "config setup options:");
 	report_text_line(r, "%s", "");
-	report_text_line(r, "configdir=/etc, configfile=%s, secrets=%s, ipsecdir=/etc/ipsec.d",
-		o->config_file ? o->config_file : "<unset>", o->secrets_file);
-	report_text_line(r, "nssdir=<unset>, dumpdir=<unset>, statsbin=unset");
+	report_text_line(r, "configdir=/etc, configfile=%s, secrets=%s, ipsecdir=%s",
+		o->config_file ? o->config_file : "<unset>", o->secrets_file, o->ipsec_dir);
+	report_text_line(r, "nssdir=%s, dumpdir=<unset>, statsbin=unset", o->nss_dir);
 	report_text_line(
 		r, "dnssec-enable=no, dnssec-rootkey-file=<unset>, dnssec-anchors=<unset>");
 	report_text_line(r, "pluto_version=%s, pluto_vendorid=<unset>", PLUTONIUM_VERSION);

@@ -30,12 +30,15 @@ bool shard_submit_job(struct shard *shard, struct crypto_job *job)
 	}
 	job->mail.kind = INBOX_JOB;
 	job->reply = shard->inbox;
-	if (shard->set->pool == NULL) {
-		return queue_inline(shard, job);
+	struct crypto_pool *pool = shard->set->pool;
+	if (job->kind == CRYPTO_VALIDATE) {
+		pool = shard->set->validation; /* it may block: never on a shard or a worker */
+	}
+	if (pool == NULL) {
+		return job->kind != CRYPTO_VALIDATE && queue_inline(shard, job);
 	}
 	/* Answers must always find room in the mailbox. */
-	if (shard->jobs_in_flight == JOBS_IN_FLIGHT_MAX ||
-		!crypto_pool_submit(shard->set->pool, job)) {
+	if (shard->jobs_in_flight == JOBS_IN_FLIGHT_MAX || !crypto_pool_submit(pool, job)) {
 		tally_add(&shard->tally.jobs_refused, 1);
 		return false;
 	}

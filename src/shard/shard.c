@@ -261,6 +261,7 @@ static struct ike_engine *make_engine(struct shard *shard)
 		.crypto = shard->crypto,
 		.catalogue = set->config.catalogue,
 		.secrets = set->config.secrets,
+		.credentials = set->config.credentials,
 		.counters = &shard->counters,
 		.ike_port = set->config.ike_port,
 		.nat_port = set->config.nat_port,

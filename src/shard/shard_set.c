@@ -149,6 +149,16 @@ static bool start_pool(struct shard_set *set, char *error, size_t error_size)
 	return set->pool != NULL;
 }
 
+static bool start_validation(struct shard_set *set, char *error, size_t error_size)
+{
+	struct crypto_pool_config config = {.workers = 1, .queue_capacity = WORKER_QUEUE};
+	if (set->config.credentials == NULL) {
+		return true;
+	}
+	set->validation = crypto_pool_start(&config, error, error_size);
+	return set->validation != NULL;
+}
+
 /* One after the other: kernel channels are opened in the order of the shards. */
 static bool start_thread(struct shard_set *set, struct shard *shard, char *error, size_t error_size)
 {
@@ -179,7 +189,7 @@ static bool start_threads(struct shard_set *set, char *error, size_t error_size)
 	sigset_t all, before;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	bool ok = start_pool(set, error, error_size);
+	bool ok = start_pool(set, error, error_size) && start_validation(set, error, error_size);
 	for (unsigned i = 0; ok && i < set->count; i++) {
 		ok = start_thread(set, set->shards[i], error, error_size);
 	}
@@ -266,6 +276,9 @@ void shard_set_stop(struct shard_set *set)
 	stop_threads(set);
 	if (set->pool != NULL) {
 		crypto_pool_stop(set->pool);
+	}
+	if (set->validation != NULL) {
+		crypto_pool_stop(set->validation);
 	}
 	for (unsigned i = 0; set->shards != NULL && i < set->count; i++) {
 		free_shard(set->shards[i]);

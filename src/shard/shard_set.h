@@ -120,6 +120,9 @@ struct shard_set {
 	struct placement *placement;
 	struct steering steering;
 	struct crypto_pool *pool; /* NULL: jobs are run inline */
+	/* One helper thread: NSS may block, and knows one certificate of a serial number at a time.
+	 * NULL: there are no certificates. */
+	struct crypto_pool *validation;
 	uint8_t cookie_secret[32];
 	size_t half_open_cells[2];
 	struct shard **shards;

@@ -1,6 +1,7 @@
 """strongSwan as a peer: charon-systemd with ESP in user space (kernel-libipsec), driven by swanctl."""
 import os
 import re
+import shutil
 
 from lab import run, wait_for
 
@@ -49,8 +50,10 @@ charon-systemd {{
                                   env=self.environment)
 
     def load(self, local, remote, local_id, remote_id, secret, local_ts, remote_ts, ike, esp,
-             mode='tunnel', dpd_delay=None, start_action='none', close_action='none'):
-        """One connection "t" with one child "c"."""
+             mode='tunnel', dpd_delay=None, start_action='none', close_action='none', certificate=None, auth='pubkey'):
+        """One connection "t" with one child "c". By certificate: its file name beneath x509/, instead of `secret`."""
+        ours = f'auth = {auth}\n    certs = {certificate}' if certificate else 'auth = psk'
+        theirs = 'auth = pubkey' if certificate else 'auth = psk'
         dpd = f'dpd_delay = {dpd_delay}' if dpd_delay else ''
         (self.directory / 'swanctl.conf').write_text(f'''
 connections {{ t {{
@@ -59,10 +62,10 @@ connections {{ t {{
   remote_addrs = {remote}
   proposals = {ike}
   {dpd}
-  local {{ auth = psk
-    id = {local_id} }}
-  remote {{ auth = psk
-    id = {remote_id} }}
+  local {{ {ours}
+    id = "{local_id}" }}
+  remote {{ {theirs}
+    id = "{remote_id}" }}
   children {{ c {{
     mode = {mode}
     local_ts = {local_ts}
@@ -70,11 +73,20 @@ connections {{ t {{
     esp_proposals = {esp}
     start_action = {start_action}
     close_action = {close_action} }} }} }} }}
-secrets {{ ike-1 {{ id-a = {local_id}
-  id-b = {remote_id}
+secrets {{ ike-1 {{ id-a = "{local_id}"
+  id-b = "{remote_id}"
   secret = "{secret}" }} }}
 ''')
         self.swanctl('--load-all', '--noprompt')
+
+    def add_certificates(self, certificates, name, authorities, chain=()):
+        """Files of `certificates`: its own with the key, whom it trusts, and intermediate ones."""
+        for folder, names in ('x509', [name, *chain]), ('x509ca', [*authorities, *chain]):
+            (self.directory / folder).mkdir(exist_ok=True)
+            for n in names:
+                shutil.copy(certificates.path(n, 'pem'), self.directory / folder)
+        (self.directory / 'private').mkdir(exist_ok=True)
+        shutil.copy(certificates.path(name, 'key'), self.directory / 'private' / f'{name}.pem')
 
     def initiate(self, check=True):
         return self.swanctl('--initiate', '--child', 'c', '--timeout', '20', check=check)

@@ -532,6 +532,8 @@ static void expect_done(const struct order *o)
 	case CRYPTO_KE_BOTH:
 		expect_agreement(&o->peer->private_key, job->public_value, &job->shared);
 		break;
+	default:
+		fail();
 	}
 }
 

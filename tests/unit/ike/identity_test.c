@@ -87,7 +87,11 @@ static void refuses_with_a_reason(void **state)
 		{"a@b@c", "user@domain"},
 		{"%fromcert", "%any"},
 		{"%", "%any"},
-		{"C=DE, CN=gw", "distinguished"},
+		{"C=DE, CN", "distinguished"},
+		{"=x", "distinguished"},
+		{"C=DE, CN=", "distinguished"},
+		{"C=Germany", "cannot be part"},
+		{"nonsense=x", "cannot be part"},
 	};
 	(void)state;
 

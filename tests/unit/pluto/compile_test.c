@@ -98,10 +98,25 @@ static void test_errors(void **state)
 		{PSK "hostaddrfamily=ipx", "hostaddrfamily=ipx is not ipv4 or ipv6"},
 		{PSK "clientaddrfamily=ipv6 leftsubnet=10.1.0.0/24",
 			"leftsubnet=10.1.0.0/24 is not IPv6"},
-		{HOSTS, "authby=rsasig,ecdsa (the default) is not implemented yet: say "
-			"authby=secret"},
-		{HOSTS "authby=rsasig", "authby=rsasig is not implemented yet: only secret is"},
-		{PSK "leftauth=ecdsa", "leftauth=ecdsa is not implemented yet: only secret is"},
+		{HOSTS, "authby=rsasig,ecdsa (the default) needs an NSS database with "
+			"certificates, "
+			"and none is open (authby=secret does not)"},
+		{HOSTS "authby=rsasig",
+			"authby=rsasig needs an NSS database with certificates, and "
+			"none is open (authby=secret does not)"},
+		{HOSTS "authby=eddsa", "authby=eddsa is not implemented yet: only secret, and "
+				       "signatures by RSA and ECDSA, are"},
+		{HOSTS "authby=secret,rsasig",
+			"authby=: rsasig beside another method is not implemented yet"},
+		{HOSTS "authby=,", "authby= is empty"},
+		{PSK "leftauth=null", "leftauth=null is not implemented yet: only secret, and "
+				      "signatures by RSA and ECDSA, are"},
+		{PSK "leftcert=gw leftckaid=00", "leftcert= and leftckaid= are both given"},
+		{PSK "leftca=Example", "leftca=Example is not a distinguished name"},
+		{PSK "leftca=%same", "leftca=%same is not implemented yet"},
+		{PSK "leftsendcert=perhaps",
+			"leftsendcert=perhaps is not always, ifasked or never"},
+		{PSK "sendca=some", "sendca=some is not none, issuer or all"},
 		{PSK "leftsubnet=10.1.0.1/24", "leftsubnet=10.1.0.1/24 is not a subnet"},
 		{PSK "leftsubnet=10.1.0.0/33", "leftsubnet=10.1.0.0/33 is not a subnet"},
 		{PSK "leftsubnet=,", "leftsubnet= is empty"},
@@ -133,7 +148,7 @@ static void test_errors(void **state)
 		{PSK "phase2=ah", "phase2=ah is not implemented yet"},
 		{PSK "mobike=yes", "mobike=yes is not implemented yet"},
 		{PSK "mobike=perhaps", "mobike=perhaps is not implemented yet"},
-		{PSK "leftcert=gw", "leftcert=gw is not implemented yet"},
+		{PSK "leftcert=gw", "leftcert=gw: there is no NSS database"},
 		{PSK "leftsubnets=10.0.0.0/8", "leftsubnets=10.0.0.0/8 is not implemented yet"},
 		{PSK "leftupdown=/bin/sh", "leftupdown=/bin/sh is not implemented yet"},
 		{PSK "fragmentation=forced", "fragmentation=forced is not yes, no or force"},

@@ -16,6 +16,10 @@ enum crypto_job_kind {
 	CRYPTO_KE_GENERATE, /* an ephemeral key pair for `group` */
 	CRYPTO_KE_DERIVE,   /* from `private_key` and `peer_public` to `shared` */
 	CRYPTO_KE_BOTH,     /* generate and derive in one go: a responder's whole work */
+	/* struct authentication_job: crypto/authentication.h */
+	CRYPTO_SIGN,
+	CRYPTO_VERIFY,
+	CRYPTO_VALIDATE, /* may block */
 };
 
 enum crypto_job_result {
@@ -23,6 +27,8 @@ enum crypto_job_result {
 	CRYPTO_JOB_BAD_PEER_VALUE, /* RFC 6989: out of range, off the curve, of small order;
 				      all-zero secret (RFC 7748) */
 	CRYPTO_JOB_FAILED,         /* library or memory */
+	CRYPTO_JOB_REFUSED,        /* the peer's certificate or signature, with a reason */
+	CRYPTO_JOB_UNKNOWN_CHAIN,  /* the peer's certificate must be validated first */
 };
 
 #define KE_PUBLIC_MAX 1024
@@ -33,7 +39,7 @@ struct crypto_job {
 	struct mail mail; /* kind: set by the submitter's host */
 	enum crypto_job_kind kind;
 	enum crypto_job_result result;
-	const struct algorithm *group;
+	const struct algorithm *group; /* NULL where there is no key exchange */
 	void *owner;               /* asker's thread only */
 	uint64_t tag;              /* asker's */
 	uint64_t submitted_ns;     /* set by the pool; CLOCK_MONOTONIC */

@@ -5,20 +5,33 @@
 #define IKE_CONNECTION_H
 
 #include "base/ipsec.h"
+#include "crypto/credentials.h"
 #include "ike/identity.h"
 #include "ike/proposal.h"
 
 enum auth_method {
-	AUTH_METHOD_SECRET, /* shared key message integrity code (RFC 7296, section 2.15) */
-	AUTH_METHOD_NULL,   /* RFC 7619 */
-	AUTH_METHOD_NEVER,  /* shunt-only connections */
+	AUTH_METHOD_SECRET,    /* shared key message integrity code (RFC 7296, section 2.15) */
+	AUTH_METHOD_NULL,      /* RFC 7619 */
+	AUTH_METHOD_NEVER,     /* shunt-only connections */
+	AUTH_METHOD_SIGNATURE, /* by certificates: RFC 7427, RFC 4754, RFC 7296's method 1 */
 };
+
+enum send_certificate {
+	SEND_CERTIFICATE_ALWAYS,
+	SEND_CERTIFICATE_IF_ASKED,
+	SEND_CERTIFICATE_NEVER
+};
+enum send_authorities { SEND_AUTHORITIES_ALL, SEND_AUTHORITIES_ISSUER, SEND_AUTHORITIES_NONE };
 
 struct connection_end {
 	struct ip_address host; /* unset: %any (a template, if it is the remote end) */
 	uint16_t ike_port;      /* 0: the default, 500 */
 	struct identity *id;    /* never NULL; ID_ANY for %any */
 	enum auth_method auth;
+	uint32_t schemes; /* AUTH_METHOD_SIGNATURE: SCHEME_BITs that are allowed */
+	struct own_certificate *certificate; /* ours, or one that the peer need not send; or NULL */
+	enum send_certificate send_certificate;
+	struct identity *authority;         /* a name that must be in this end's chain; NULL: any */
 	struct traffic_selector *selectors; /* count 0: the host itself */
 	unsigned selector_count;
 	struct ip_address nexthop, source_ip;
@@ -53,6 +66,8 @@ struct connection {
 	bool fragmentation; /* of IKE messages (RFC 7383), if the peer can */
 	bool decap_dscp, no_pmtu_discovery;
 	uint32_t priority;
+	enum send_authorities send_authorities; /* with our certificate: intermediate ones */
+	struct authorities *authorities; /* that we ask the peer to be certified by; or NULL */
 	char *ike_text, *esp_text; /* ike=, esp= as given; NULL: not given */
 	uint32_t instances;        /* atomic: [N] of the newest instance of a template */
 };

@@ -116,6 +116,7 @@ struct ike_engine_config {
 	struct crypto_context *crypto; /* this thread's; outlives the engine */
 	struct catalogue *catalogue;
 	struct secret_vault *secrets;
+	struct credentials *credentials; /* NULL: no certificates */
 	struct counter_set *counters; /* of ike_counter_count() cells, see ike/counters.h */
 	uint16_t ike_port, nat_port;  /* ours: 500 and 4500 */
 	uint16_t fragment_datagram;   /* IKE messages are cut for IP datagrams of so many bytes; 0:

@@ -35,20 +35,22 @@ struct identity *identity_ref(const struct identity *id);
 void identity_unref(const struct identity *id); /* NULL is allowed */
 
 /* ipsec.conf's forms: "192.0.2.1", "2001:db8::1", "@fqdn" or "fqdn", "@[key id]",
- * "@#hex" (key id), "@~hex" (a name in DER), "user@fqdn", "%any", "%null". NULL with a reason in
+ * "@#hex" (key id), "@~hex" (a name in DER), "C=.., O=.., CN=.." (a name), "user@fqdn", "%any",
+ * "%null". NULL with a reason in
  * `error`. */
 struct identity *identity_parse(const char *text, char *error, size_t error_size);
 /* From an ID payload's body behind its generic header: kind, 3 reserved bytes, data. NULL with
  * a reason in `error` when it is malformed (an address of a wrong length, an empty FQDN, a NUL in a
  * name ...). */
 struct identity *identity_from_payload(struct bytes body, char *error, size_t error_size);
-/* As reports show it: "@a.test", "192.0.2.1", "user@a.test", "@[key id]" or "@#hex";
+/* As reports show it: "@a.test", "192.0.2.1", "user@a.test", "O=a, CN=b", "@[key id]" or "@#hex";
  * unprintable bytes are escaped. Returns `out`. */
 const char *identity_text(const struct identity *id, char out[IDENTITY_TEXT_MAX]);
 /* "FQDN", "IPV4_ADDR", "IPV6_ADDR", "USER_FQDN", "KEY_ID", ... */
 const char *identity_kind_name(uint8_t kind);
 bool identity_equal(const struct identity *a, const struct identity *b);
-/* Is `id` what `wanted` asks for? ID_ANY wants anything; FQDN and mail domains fold case. */
+/* Is `id` what `wanted` asks for? ID_ANY wants anything; FQDN and mail domains fold case, names
+ * are compared as RFC 5280, section 7.1 says. */
 bool identity_matches(const struct identity *wanted, const struct identity *id);
 /* Equal identities (as identity_matches folds them) have equal hashes. */
 uint64_t identity_hash(const struct identity *id);

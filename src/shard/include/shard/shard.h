@@ -26,6 +26,7 @@ struct shard_config {
 	struct kernel *kernel;
 	struct catalogue *catalogue;
 	struct secret_vault *secrets;
+	struct credentials *credentials; /* NULL: no certificates; outlives the shards */
 	uint16_t ike_port, nat_port; /* 0 for nat_port: none */
 	uint16_t fragment_datagram;  /* see ike/engine.h */
 	uint32_t keep_alive_s;
