@@ -1,8 +1,10 @@
 /* Child SAs. */
 #include "child_sa.h"
 
+#include "create_child.h"
+#include "deadlines.h"
 #include "engine_state.h"
-#include "keymat.h"
+#include "exchange.h"
 #include "negotiation_rules.h"
 #include "route.h"
 
@@ -10,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct child_sa *child_sa_new(struct ike_sa *sa)
+static struct child_sa *new_child(struct ike_sa *sa, struct connection *c, uint32_t reqid)
 {
 	struct ike_engine *engine = sa->engine;
 	struct child_sa *child = slab_alloc(engine->child_pool);
@@ -27,10 +29,9 @@ struct child_sa *child_sa_new(struct ike_sa *sa)
 		slab_free(engine->child_pool, child);
 		return NULL;
 	}
-	child->reqid = connection_is_template(sa->connection)
-			       ? engine->host->new_reqid(engine->host)
-			       : sa->connection->reqid;
-	child->mode = sa->connection->mode;
+	child->connection = connection_ref(c);
+	child->reqid = reqid;
+	child->mode = c->mode;
 	child->next = sa->children;
 	sa->children = child;
 	engine_count(engine, COUNT_CHILD_STARTED);
@@ -45,6 +46,22 @@ static void drop_selectors(struct child_sa *child)
 		free(child->ts);
 	}
 	child->ts = NULL;
+}
+
+struct child_sa *child_sa_new(struct ike_sa *sa, struct connection *c)
+{
+	struct ike_host *host = sa->engine->host;
+
+	return new_child(sa, c, connection_is_template(c) ? host->new_reqid(host) : c->reqid);
+}
+
+struct child_sa *child_sa_new_rekeyed(struct child_sa *old)
+{
+	struct child_sa *child = new_child(old->ike_sa, old->connection, old->reqid);
+
+	if (child)
+		child->mode = old->mode;
+	return child;
 }
 
 bool child_sa_set_selectors(struct child_sa *child, const struct traffic_selector *local,
@@ -74,7 +91,7 @@ static void describe_sa(
 	const struct child_sa *child, enum ipsec_direction direction, struct ipsec_sa *out)
 {
 	const struct ike_sa *sa = child->ike_sa;
-	const struct connection *c = sa->connection;
+	const struct connection *c = child->connection;
 
 	*out = (struct ipsec_sa){
 		.id = child->serial,
@@ -112,7 +129,7 @@ static void describe_policy(const struct child_sa *child, struct ipsec_policy *o
 		.reqid = child->reqid,
 		.action = IPSEC_PROTECT,
 		.mode = child->mode,
-		.priority = sa->connection->priority,
+		.priority = child->connection->priority,
 		.local = sa->path.local.address,
 		.remote = sa->path.remote.address,
 		.local_ts = child_local_ts(child),
@@ -122,40 +139,109 @@ static void describe_policy(const struct child_sa *child, struct ipsec_policy *o
 	};
 }
 
-static void ask(struct child_sa *child, struct ipsec_request *request)
+static void ask(struct child_sa *child, struct ipsec_request *request, enum token_kind kind)
 {
 	struct ike_engine *engine = child->ike_sa->engine;
 
-	request->token = ipsec_token(child, TOKEN_OTHER);
+	request->token = ipsec_token(child, kind);
 	child->ipsec_pending++;
 	engine->host->ipsec(engine->host, request);
 }
 
-bool child_sa_install(struct child_sa *child, bool initiator)
+static bool keep_outbound(struct child_sa *child, const struct ipsec_sa *out, uint64_t replaces)
 {
-	struct ike_sa *sa = child->ike_sa;
-	struct ipsec_request in = {.op = IPSEC_SA_ADD}, out = {.op = IPSEC_SA_ADD},
-			     policy = {.op = IPSEC_POLICY_ADD};
+	struct outbound_keys *keys = malloc(sizeof(*keys));
+
+	if (!keys)
+		return false;
+	*keys = (struct outbound_keys){.replaced = replaces,
+		.encr_key_len = out->encr_key_len,
+		.integ_key_len = out->integ_key_len};
+	memcpy(keys->encr_key, out->encr_key, sizeof(keys->encr_key));
+	memcpy(keys->integ_key, out->integ_key, sizeof(keys->integ_key));
+	child->waiting = keys;
+	child->outbound_waits = true;
+	return true;
+}
+
+static void forget_outbound(struct child_sa *child)
+{
+	if (!child->outbound_waits)
+		return;
+	secret_wipe(child->waiting, sizeof(*child->waiting));
+	free(child->waiting);
+	child->waiting = NULL;
+	child->outbound_waits = false;
+}
+
+static void install_waiting(struct child_sa *child)
+{
+	struct ipsec_request out = {.op = IPSEC_SA_ADD};
+	const struct outbound_keys *keys = child->waiting;
+
+	describe_sa(child, IPSEC_OUTBOUND, &out.sa);
+	out.sa.encr_key_len = keys->encr_key_len;
+	out.sa.integ_key_len = keys->integ_key_len;
+	memcpy(out.sa.encr_key, keys->encr_key, sizeof(keys->encr_key));
+	memcpy(out.sa.integ_key, keys->integ_key, sizeof(keys->integ_key));
+	forget_outbound(child);
+	child->out_kernel = true;
+	ask(child, &out, TOKEN_OUTBOUND);
+	secret_wipe(&out, sizeof(out));
+}
+
+/* The SA goes: what was to follow it follows now. */
+static void install_successors(struct child_sa *old)
+{
+	for (struct child_sa *child = old->ike_sa->children; child; child = child->next) {
+		if (child->outbound_waits && child->waiting->replaced == old->serial)
+			install_waiting(child);
+	}
+}
+
+static void ask_for_all(struct child_sa *child, struct ipsec_request *in, struct ipsec_request *out)
+{
+	struct ipsec_request policy = {.op = IPSEC_POLICY_ADD};
+
+	describe_policy(child, &policy.policy);
+	child->in_kernel = true;
+	child->state = CHILD_INSTALLING;
+	ask(child, in, TOKEN_OTHER);
+	if (!child->outbound_waits) {
+		child->out_kernel = true;
+		ask(child, out, TOKEN_OTHER);
+	}
+	ask(child, &policy, TOKEN_OTHER);
+	/* From now on, not only when the kernel has agreed to all of it: a policy that nobody
+	 * remembers stays for ever. */
+	if (!connection_is_template(child->connection))
+		route_remember(child->ike_sa->engine, child);
+}
+
+bool child_sa_install_created(struct child_sa *child, bool initiator,
+	const struct child_seed *seed, uint64_t replaces)
+{
+	struct ipsec_request in = {.op = IPSEC_SA_ADD}, out = {.op = IPSEC_SA_ADD};
 	bool ok;
 
 	describe_sa(child, IPSEC_INBOUND, &in.sa);
 	describe_sa(child, IPSEC_OUTBOUND, &out.sa);
-	ok = keymat_child(sa, &child->chosen, initiator, &in.sa, &out.sa);
-	if (ok) {
-		describe_policy(child, &policy.policy);
-		child->in_kernel = true;
-		child->state = CHILD_INSTALLING;
-		ask(child, &in);
-		ask(child, &out);
-		ask(child, &policy);
-		/* From now on, not only when the kernel has agreed to all of it: a policy that
-		 * nobody remembers stays for ever. */
-		if (!connection_is_template(sa->connection))
-			route_remember(sa->engine, child);
-	}
+	ok = keymat_child(child->ike_sa, &child->chosen, initiator, seed, &in.sa, &out.sa) &&
+	     (!replaces || keep_outbound(child, &out.sa, replaces));
+	if (ok)
+		ask_for_all(child, &in, &out);
 	secret_wipe(&in, sizeof(in));
 	secret_wipe(&out, sizeof(out));
 	return ok;
+}
+
+bool child_sa_install(struct child_sa *child, bool initiator)
+{
+	const struct negotiation *n = child->ike_sa->negotiation;
+	struct child_seed seed = {
+		.ni = bytes_of(n->ni, n->ni_len), .nr = bytes_of(n->nr, n->nr_len)};
+
+	return child_sa_install_created(child, initiator, &seed, 0);
 }
 
 bool child_sa_answer(struct child_sa *child, const struct ipsec_answer *answer)
@@ -178,15 +264,10 @@ static const char *encapsulated_protocol(const struct child_sa *child)
 	return child->udp_encapsulation ? "ESPinUDP" : "ESP";
 }
 
-void child_sa_established(struct child_sa *child)
+static void count_established_child(struct child_sa *child)
 {
-	struct ike_sa *sa = child->ike_sa;
-	struct ike_engine *engine = sa->engine;
-	char selectors[400], chosen[CHOSEN_TEXT_MAX],
-		nat[IP_RANGE_TEXT_MAX + 8] = "", peer[IP_RANGE_TEXT_MAX];
+	struct ike_engine *engine = child->ike_sa->engine;
 
-	child->state = CHILD_ESTABLISHED;
-	child->newest = true;
 	engine_count(engine, COUNT_CHILD_ESTABLISHED);
 	engine_count(engine, COUNT_STATES_IPSEC);
 	engine_count(engine, COUNT_STATES_ALL);
@@ -196,53 +277,138 @@ void child_sa_established(struct child_sa *child)
 	if (child->chosen.esn)
 		engine_count(engine, COUNT_ESN);
 	count_child_algorithms(engine, &child->chosen);
+}
+
+static void log_established(struct child_sa *child, bool initiator, uint64_t replaced)
+{
+	struct ike_sa *sa = child->ike_sa;
+	char what[48] = "established Child SA", selectors[400], chosen[CHOSEN_TEXT_MAX],
+	     nat[IP_RANGE_TEXT_MAX + 8] = "", peer[IP_RANGE_TEXT_MAX];
+
+	if (replaced)
+		snprintf(what, sizeof(what), "rekeyed Child SA #%llu",
+			(unsigned long long)replaced);
 	if (child->udp_encapsulation)
 		snprintf(nat, sizeof(nat), " NATD=%s", ip_endpoint_text(&sa->path.remote, peer));
 	child_sa_log(child, LOG_LINE_INFO, RC_OK,
-		"%s established Child SA using #%llu; IPsec %s [%s] {%s%s=>0x%08x <0x%08x "
-		"xfrm=%s%s DPD=%s}",
-		sa->initiator ? "initiator" : "responder", (unsigned long long)sa->serial,
+		"%s %s using #%llu; IPsec %s [%s] {%s%s=>0x%08x <0x%08x xfrm=%s%s DPD=%s}",
+		initiator ? "initiator" : "responder", what, (unsigned long long)sa->serial,
 		child->mode == IPSEC_TUNNEL ? "tunnel" : "transport",
 		child_sa_selectors_text(child, selectors, sizeof(selectors)),
 		encapsulated_protocol(child), child->chosen.esn ? "/ESN" : "", child->out_spi,
 		child->in_spi, chosen_child_text(&child->chosen, chosen), nat,
-		sa->connection->dpd_delay_s ? "active" : "passive");
+		child->connection->dpd_delay_s ? "active" : "passive");
 }
 
-void child_sa_uninstall(struct child_sa *child)
+void child_sa_established(struct child_sa *child, bool initiator, uint64_t replaced)
+{
+	child->state = CHILD_ESTABLISHED;
+	child->newest = true;
+	count_established_child(child);
+	deadlines_child_begin(child, initiator);
+	log_established(child, initiator, replaced);
+}
+
+void child_sa_outbound_answer(struct child_sa *child, const struct ipsec_answer *answer)
+{
+	if (!answer->error || child->state != CHILD_ESTABLISHED)
+		return;
+	child_sa_log(child, LOG_LINE_ERROR, RC_OK,
+		"the kernel refused the outbound SA: %s (errno %d); deleting the Child SA",
+		strerror(answer->error), answer->error);
+	child_sa_delete(child);
+}
+
+/* ---- out of the kernel ------------------------------------------------------- */
+
+static void leave_negotiation(struct child_sa *child)
+{
+	struct ike_sa *sa = child->ike_sa;
+
+	if (sa->negotiation && sa->negotiation->child == child)
+		sa->negotiation->child = NULL;
+	create_child_forget(child);
+}
+
+static void remove_sa(struct child_sa *child, enum ipsec_direction direction)
+{
+	struct ike_engine *engine = child->ike_sa->engine;
+	struct ipsec_request request = {.op = IPSEC_SA_DELETE,
+		.token = ipsec_token(
+			child, direction == IPSEC_INBOUND ? TOKEN_INBOUND : TOKEN_OUTBOUND)};
+
+	describe_sa(child, direction, &request.sa);
+	engine->host->ipsec(engine->host, &request);
+}
+
+/* An instance's policy is shared by the pairs that follow each other by rekeying. */
+static bool policy_is_shared(const struct child_sa *child)
+{
+	size_t size = (child->local_ts_count + child->remote_ts_count) * sizeof(*child->ts);
+
+	for (const struct child_sa *other = child->ike_sa->children; other; other = other->next) {
+		if (other != child && other->in_kernel && other->reqid == child->reqid &&
+			other->local_ts_count == child->local_ts_count &&
+			other->remote_ts_count == child->remote_ts_count &&
+			!memcmp(other->ts, child->ts, size))
+			return true;
+	}
+	return false;
+}
+
+static void remove_policy(struct child_sa *child)
 {
 	struct ike_engine *engine = child->ike_sa->engine;
 	struct ipsec_request request = {
-		.op = IPSEC_SA_DELETE, .token = ipsec_token(child, TOKEN_OUTBOUND)};
+		.op = IPSEC_POLICY_DELETE, .token = ipsec_token(child, TOKEN_OTHER)};
 
-	if (child->ike_sa->negotiation && child->ike_sa->negotiation->child == child)
-		child->ike_sa->negotiation->child = NULL;
-	if (!child->in_kernel) {
-		if (child->in_spi && child->state == CHILD_NEGOTIATING) {
-			engine->host->release_spi(engine->host, child->in_spi);
-			child->state = CHILD_DELETING;
-		}
-		return;
-	}
+	describe_policy(child, &request.policy);
+	engine->host->ipsec(engine->host, &request);
+}
+
+void child_sa_never_send(struct child_sa *child)
+{
+	if (child->outbound_waits)
+		child->waiting->replaced = 0;
+	child->newest = false;
+	child->replace_s = 0;
+}
+
+void child_sa_close(struct child_sa *child)
+{
+	struct ike_engine *engine = child->ike_sa->engine;
+
+	install_successors(child);
+	leave_negotiation(child);
 	if (child->state == CHILD_ESTABLISHED) {
 		counter_sub(engine->config.counters, COUNT_STATES_IPSEC, 1);
 		counter_sub(engine->config.counters, COUNT_STATES_ALL, 1);
 		counter_sub(engine->config.counters, COUNT_STATE_CHILD, 1);
 	}
-	/* The outbound SA first: nothing may leave that the peer can no longer answer. */
-	describe_sa(child, IPSEC_OUTBOUND, &request.sa);
-	engine->host->ipsec(engine->host, &request);
-	request.token = ipsec_token(child, TOKEN_INBOUND);
-	describe_sa(child, IPSEC_INBOUND, &request.sa);
-	engine->host->ipsec(engine->host, &request);
-	if (connection_is_template(child->ike_sa->connection)) {
-		request = (struct ipsec_request){
-			.op = IPSEC_POLICY_DELETE, .token = ipsec_token(child, TOKEN_OTHER)};
-		describe_policy(child, &request.policy);
-		engine->host->ipsec(engine->host, &request);
-	}
-	child->in_kernel = false;
+	child->replace_s = child->expire_s = 0;
+	child->newest = false;
+	forget_outbound(child);
+	if (child->out_kernel)
+		remove_sa(child, IPSEC_OUTBOUND);
+	child->out_kernel = false;
 	child->state = CHILD_DELETING;
+}
+
+void child_sa_uninstall(struct child_sa *child)
+{
+	struct ike_engine *engine = child->ike_sa->engine;
+	bool unused_spi = child->state == CHILD_NEGOTIATING;
+
+	/* The outbound SA first: nothing may leave that the peer can no longer answer. */
+	child_sa_close(child);
+	if (unused_spi)
+		engine->host->release_spi(engine->host, child->in_spi);
+	if (!child->in_kernel)
+		return;
+	remove_sa(child, IPSEC_INBOUND);
+	child->in_kernel = false;
+	if (connection_is_template(child->connection) && !policy_is_shared(child))
+		remove_policy(child);
 }
 
 void child_sa_free(struct child_sa *child, enum finish_reason reason)
@@ -257,6 +423,7 @@ void child_sa_free(struct child_sa *child, enum finish_reason reason)
 	engine_count(engine, COUNT_CHILD_FINISHED + reason);
 	engine_count(engine, COUNT_CHILD_FINISHED_ALL);
 	drop_selectors(child);
+	connection_unref(child->connection);
 	table_remove(engine->children, &child->by_serial);
 	slab_free(engine->child_pool, child);
 }
@@ -272,6 +439,27 @@ void child_sa_end(struct child_sa *child, enum finish_reason reason)
 	}
 	child->gone = true;
 	child->finish_reason = reason;
+}
+
+void child_sa_delete(struct child_sa *child)
+{
+	struct ike_sa *sa = child->ike_sa;
+	uint64_t lived_ms = child_sa_lived_ms(child);
+
+	child_sa_uninstall(child);
+	sa->wants |= WANT_DELETE_CHILD;
+	exchange_next(sa);
+	create_child_revive(sa, child->connection, lived_ms);
+}
+
+uint64_t child_sa_lived_ms(const struct child_sa *child)
+{
+	uint64_t end_ms = child->expire_s * 1000ull, life_ms = child->connection->child_life_s * 1000ull,
+		 now = engine_now(child->ike_sa->engine);
+
+	return child->state == CHILD_ESTABLISHED && now + life_ms > end_ms
+		       ? now + life_ms - end_ms
+		       : 0;
 }
 
 /* "17B", "3KB", "20MB": as reports have always scaled it. */
@@ -309,10 +497,12 @@ void child_sa_moved(struct child_sa *child)
 	struct ipsec_request request = {
 		.op = IPSEC_SA_MOVE, .token = ipsec_token(child, TOKEN_OTHER)};
 
-	if (!child->in_kernel)
-		return;
-	describe_sa(child, IPSEC_INBOUND, &request.sa);
-	engine->host->ipsec(engine->host, &request);
-	describe_sa(child, IPSEC_OUTBOUND, &request.sa);
-	engine->host->ipsec(engine->host, &request);
+	if (child->in_kernel) {
+		describe_sa(child, IPSEC_INBOUND, &request.sa);
+		engine->host->ipsec(engine->host, &request);
+	}
+	if (child->out_kernel) {
+		describe_sa(child, IPSEC_OUTBOUND, &request.sa);
+		engine->host->ipsec(engine->host, &request);
+	}
 }

@@ -7,6 +7,17 @@
 
 /* An SA has been established: its lifetimes and checks begin. */
 void deadlines_begin(struct ike_sa *sa);
+/* The same for a Child SA; `initiator`: of its exchange, who is the first to rekey. */
+void deadlines_child_begin(struct child_sa *child, bool initiator);
+/* Its rekeying has failed: tries again while there is time. */
+void deadlines_child_again(struct child_sa *child);
+/* Its soft limit is reached: it is rekeyed. Its hard limit: it is deleted. */
+void deadlines_rekey_child(struct child_sa *child);
+void deadlines_child_expired(struct child_sa *child);
+/* Sets up a new IKE SA to replace this one with its Child SAs, where the peer can be reached. */
+void deadlines_reauthenticate(struct ike_sa *sa);
+/* Message IDs or IVs run out: the IKE SA is to be rekeyed (RFC 7296, section 2.2). */
+void deadlines_exhaustion(struct ike_sa *sa);
 /* The SA that was to replace it has failed: tries again while there is time. */
 void deadlines_replace_again(struct ike_sa *sa);
 /* Its lifetimes and checks are over; only the Delete's exchange goes on. */

@@ -1,5 +1,6 @@
 /* A datagram's way to the exchange that it belongs to: version, owner, message ID, decryption (RFC
  * 7296, sections 2.1 to 2.5 and 3.1). */
+#include "create_child.h"
 #include "engine_state.h"
 #include "exchange.h"
 #include "fragment.h"
@@ -132,6 +133,14 @@ static void refuse_malformed(
 		ike_sa_retire(sa, FINISHED_OTHER);
 }
 
+static bool deletes_ike_sa(const struct incoming *in)
+{
+	const struct payload *p = payload_find(&in->payloads, PAYLOAD_DELETE);
+	struct delete_payload del;
+
+	return p && delete_payload_decode(p->body, &del) && del.protocol == PROTOCOL_IKE;
+}
+
 static void protected_request(struct ike_sa *sa, struct incoming *in)
 {
 	const struct payload *unknown = payload_unknown_critical(&in->payloads);
@@ -144,6 +153,8 @@ static void protected_request(struct ike_sa *sa, struct incoming *in)
 			sa, in, N_UNSUPPORTED_CRITICAL_PAYLOAD, bytes_of(&unknown->type, 1));
 		return;
 	}
+	if (sa->replaces && !deletes_ike_sa(in))
+		rekey_ike_is_used(sa);
 	switch (in->header.exchange) {
 	case EXCHANGE_IKE_AUTH:
 		if (sa->state == STATE_IKE_SA_INIT_R)
@@ -152,12 +163,9 @@ static void protected_request(struct ike_sa *sa, struct incoming *in)
 			refuse_malformed(sa, in, N_INVALID_SYNTAX, bytes_of(NULL, 0));
 		return;
 	case EXCHANGE_CREATE_CHILD_SA:
-		if (sa->state != STATE_ESTABLISHED_IKE_SA)
+		if (sa->state != STATE_ESTABLISHED_IKE_SA && sa->state != STATE_ZOMBIE)
 			break;
-		/* A minimal implementation's answer (RFC 7296, section 4): the peer sets up a new
-		 * IKE SA. */
-		response_notify(sa, EXCHANGE_CREATE_CHILD_SA, in->header.message_id,
-			N_NO_ADDITIONAL_SAS, bytes_of(NULL, 0));
+		create_child_request(sa, in);
 		return;
 	case EXCHANGE_INFORMATIONAL:
 		informational_request(sa, in);
@@ -168,8 +176,9 @@ static void protected_request(struct ike_sa *sa, struct incoming *in)
 
 static bool is_busy(const struct ike_sa *sa)
 {
-	return sa->negotiation && (sa->negotiation->auth_under_way ||
-					  (!sa->initiator && sa->state == STATE_UNSECURED_R));
+	return create_child_busy(sa) ||
+	       (sa->negotiation && (sa->negotiation->auth_under_way ||
+					   (!sa->initiator && sa->state == STATE_UNSECURED_R)));
 }
 
 static void sa_request(struct ike_sa *sa, struct incoming *in)
@@ -247,6 +256,8 @@ static void protected_response(struct ike_sa *sa, struct incoming *in)
 	path_heard(sa, in->path);
 	if (in->header.exchange == EXCHANGE_IKE_AUTH)
 		auth_response(sa, in);
+	else if (in->header.exchange == EXCHANGE_CREATE_CHILD_SA)
+		create_child_response(sa, in);
 	else
 		informational_response(sa, in);
 }

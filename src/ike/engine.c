@@ -1,5 +1,6 @@
 /* The engine's entry points but for datagrams (dispatch.c) and reports (walk.c). */
 #include "child_sa.h"
+#include "create_child.h"
 #include "deadlines.h"
 #include "engine_state.h"
 #include "exchange.h"
@@ -29,8 +30,9 @@ static bool allocate_tables(struct ike_engine *e)
 	e->sas = slab_pool_new("IKE SA", sizeof(struct ike_sa));
 	e->child_pool = slab_pool_new("Child SA", sizeof(struct child_sa));
 	e->negotiations = slab_pool_new("negotiation", sizeof(struct negotiation));
+	e->creations = slab_pool_new("CREATE_CHILD_SA", sizeof(struct create_child));
 	e->received = malloc(sizeof(*e->received) + PROPOSALS_MAX * sizeof(struct proposal));
-	return e->sas && e->child_pool && e->negotiations && e->received;
+	return e->sas && e->child_pool && e->negotiations && e->creations && e->received;
 }
 
 struct ike_engine *ike_engine_new(const struct ike_engine_config *config)
@@ -62,7 +64,7 @@ void ike_engine_free(struct ike_engine *e)
 	wanted_forget_all(e); /* nothing is begun again for what goes now */
 	while (e->oldest) {
 		for (struct child_sa *child = e->oldest->children; child; child = child->next)
-			child->in_kernel = false; /* forgotten, not removed */
+			child->in_kernel = child->out_kernel = false; /* forgotten */
 		ike_sa_free(e->oldest, FINISHED_OTHER);
 	}
 	route_forget_all(e);
@@ -76,6 +78,8 @@ void ike_engine_free(struct ike_engine *e)
 		slab_pool_free(e->child_pool);
 	if (e->negotiations)
 		slab_pool_free(e->negotiations);
+	if (e->creations)
+		slab_pool_free(e->creations);
 	free(e->received);
 	secret_wipe(e, sizeof(*e));
 	free(e);
@@ -145,13 +149,13 @@ void ike_engine_timer(struct ike_engine *engine, struct timer *timer)
 
 void ike_engine_job_done(struct ike_engine *engine, struct crypto_job *job)
 {
-	struct ike_sa *sa = job->owner;
-
 	(void)engine;
-	if (sa)
-		init_job_done(sa, job);
-	else
+	if (!job->owner)
 		crypto_job_free(job); /* its SA has gone meanwhile */
+	else if (job->tag == JOB_CREATE_CHILD)
+		create_child_job_done(job->owner);
+	else
+		init_job_done(job->owner, job);
 }
 
 static void count_last_traffic(struct ike_engine *engine, const struct ipsec_answer *answer)
@@ -162,6 +166,21 @@ static void count_last_traffic(struct ike_engine *engine, const struct ipsec_ans
 		counter_add(engine->config.counters, COUNT_ESP_IN, answer->counters.bytes);
 	else if (kind == TOKEN_OUTBOUND)
 		counter_add(engine->config.counters, COUNT_ESP_OUT, answer->counters.bytes);
+}
+
+/* The kernel has done, or not done, what a Child SA needs. */
+static void child_asked(struct child_sa *child, const struct ipsec_answer *answer)
+{
+	const struct negotiation *n = child->ike_sa->negotiation;
+
+	if (ipsec_token_kind(answer->token) == TOKEN_OUTBOUND)
+		child_sa_outbound_answer(child, answer);
+	else if (child->state != CHILD_INSTALLING || !child_sa_answer(child, answer))
+		return;
+	else if (n && n->child == child)
+		auth_child_installed(child);
+	else
+		create_child_installed(child);
 }
 
 void ike_engine_ipsec_answer(struct ike_engine *engine, const struct ipsec_answer *answer)
@@ -181,8 +200,8 @@ void ike_engine_ipsec_answer(struct ike_engine *engine, const struct ipsec_answe
 		return;
 	case IPSEC_SA_ADD:
 	case IPSEC_POLICY_ADD:
-		if (child && child->state == CHILD_INSTALLING && child_sa_answer(child, answer))
-			auth_child_installed(child);
+		if (child)
+			child_asked(child, answer);
 		return;
 	default:
 		return;
@@ -228,12 +247,10 @@ void ike_engine_ipsec_event(struct ike_engine *engine, const struct ipsec_event 
 		path_heard(child->ike_sa, &path);
 	} else if (event->kind == IPSEC_EXPIRE_HARD) {
 		child_sa_log(child, LOG_LINE_INFO, RC_OK,
-			"Child SA reached its byte or packet limit; deleting its IKE SA");
-		ike_sa_delete(child->ike_sa, FINISHED_COMPLETED);
-	} else if (child->ike_sa->initiator && child->ike_sa->connection->rekey &&
-		   !child->ike_sa->replacing) {
-		child->ike_sa->replace_at = engine_now(engine);
-		ike_sa_schedule(child->ike_sa);
+			"Child SA reached its byte or packet limit; deleting it");
+		deadlines_child_expired(child);
+	} else if (child->connection->rekey && child->newest) {
+		deadlines_rekey_child(child);
 	}
 }
 
@@ -244,132 +261,7 @@ void ike_engine_network_error(
 		strerror(error), error, origin);
 }
 
-/* ---- commands
- * ------------------------------------------------------------------------------------ */
-
-static const char *refusal(const struct ike_engine *engine, const struct connection *c,
-	const struct ip_address *remote, enum ike_rc *code)
-{
-	if (!engine->listening)
-		return *code = RC_DEAF, "need --listen before --initiate";
-	if (c->shunt != IPSEC_PROTECT || c->remote.auth == AUTH_METHOD_NEVER)
-		return *code = RC_INITSHUNT, "cannot initiate an authby=never connection";
-	if (!c->oriented)
-		return *code = RC_ORIENT,
-		       "we cannot identify ourselves with either end of this connection";
-	if (c->ikev1)
-		return *code = RC_FATAL, "IKEv1 is not implemented";
-	if (ip_is_unset(remote))
-		return *code = RC_PEER_UNKNOWN,
-		       "cannot initiate connection without knowing peer IP address";
-	return NULL;
-}
-
-void initiate_sa(struct ike_engine *engine, struct connection *c, const struct ip_address *remote,
-	ike_watcher watcher, uint64_t replaces)
-{
-	struct ike_path path = {
-		.local = {.address = c->local.host, .port = engine->config.ike_port},
-		.remote = {.address = *remote,
-			.port = c->remote.ike_port ? c->remote.ike_port : 500},
-	};
-	struct ike_sa *sa = ike_sa_new(engine, true, &path);
-
-	if (!sa) {
-		connection_log(engine, c, watcher, LOG_LINE_ERROR, RC_INTERNAL, "out of memory");
-		wanted_later(engine, c, remote);
-		if (watcher)
-			engine->host->release_watcher(engine->host, watcher);
-		return;
-	}
-	sa->watcher = watcher;
-	sa->replaces = replaces;
-	ike_sa_set_connection(sa, c);
-	init_begin(sa);
-}
-
-void ike_engine_initiate(struct ike_engine *engine, struct connection *c,
-	const struct ip_address *remote, ike_watcher watcher)
-{
-	const struct ip_address *peer = remote && !ip_is_unset(remote) ? remote : &c->remote.host;
-	enum ike_rc code = RC_OK;
-	const char *why = refusal(engine, c, peer, &code);
-
-	if (why) {
-		connection_log(engine, c, watcher, LOG_LINE_WARNING, code, "%s", why);
-		if (watcher)
-			engine->host->release_watcher(engine->host, watcher);
-		return;
-	}
-	wanted_add(engine, c, peer);
-	initiate_sa(engine, c, peer, watcher, 0);
-}
-
-/* The watcher waits for the SA's end, if nobody else does already. */
-static void watch(struct ike_sa *sa, ike_watcher watcher)
-{
-	if (!sa->watcher)
-		sa->watcher = watcher;
-	else if (watcher)
-		sa->engine->host->release_watcher(sa->engine->host, watcher);
-}
-
-static void take_down(struct ike_sa *sa, ike_watcher watcher)
-{
-	const struct child_sa *child = sa->children;
-
-	if (sa->state == STATE_ESTABLISHED_IKE_SA && child)
-		connection_log(sa->engine, sa->connection, watcher, LOG_LINE_INFO, RC_OK,
-			"initiating delete of connection's IKE SA #%llu (and Child SA #%llu)",
-			(unsigned long long)sa->serial, (unsigned long long)child->serial);
-	else
-		connection_log(sa->engine, sa->connection, watcher, LOG_LINE_INFO, RC_OK,
-			"initiating delete of connection's IKE SA #%llu",
-			(unsigned long long)sa->serial);
-	watch(sa, watcher);
-	ike_sa_delete(sa, FINISHED_COMPLETED);
-}
-
-unsigned ike_engine_terminate(
-	struct ike_engine *engine, const struct connection *c, bool unroute, ike_watcher watcher)
-{
-	struct table_node *node = table_first(engine->by_connection, table_hash_u64(c->serial)),
-			  *next;
-	unsigned met = 0;
-
-	wanted_forget(engine, c);
-	for (; node; node = next) {
-		struct ike_sa *sa = container_of(node, struct ike_sa, by_connection);
-
-		next = table_next(node);
-		if (sa->connection->serial != c->serial || sa->state == STATE_ZOMBIE)
-			continue;
-		met++;
-		take_down(sa, watcher);
-	}
-	if (unroute)
-		route_remove(engine, c);
-	return met;
-}
-
-bool ike_engine_delete_serial(struct ike_engine *engine, uint64_t serial, ike_watcher watcher)
-{
-	struct ike_sa *sa = engine_find_serial(engine, serial);
-	struct child_sa *child = engine_find_child(engine, serial);
-
-	if (sa && sa->state != STATE_ZOMBIE) {
-		watch(sa, watcher);
-		ike_sa_delete(sa, FINISHED_COMPLETED);
-		return true;
-	}
-	if (!child || child->state != CHILD_ESTABLISHED)
-		return false;
-	watch(child->ike_sa, watcher);
-	child_sa_uninstall(child);
-	child->ike_sa->wants |= WANT_DELETE_CHILD;
-	exchange_next(child->ike_sa);
-	return true;
-}
+/* ---- the end ------------------------------------------------------------------------------- */
 
 bool ike_engine_shutdown(struct ike_engine *engine, unsigned limit)
 {

@@ -28,7 +28,7 @@ struct ike_engine {
 	struct table_seed seed;
 	struct table *by_spi, *by_serial, *by_identity, *by_connection, *requests, *children,
 		*routes, *wanted;
-	struct slab_pool *sas, *child_pool, *negotiations;
+	struct slab_pool *sas, *child_pool, *negotiations, *creations;
 	struct ike_sa *oldest, *newest;
 	struct wanted *first_wanted;
 	struct route *first_route;

@@ -1,6 +1,8 @@
 /* Requests in flight, responses kept, and the messages' frames. */
 #include "exchange.h"
 
+#include "create_child.h"
+#include "deadlines.h"
 #include "engine_state.h"
 #include "failure.h"
 #include "fragment.h"
@@ -46,6 +48,7 @@ bool exchange_start(struct ike_sa *sa, enum exchange_purpose purpose, enum excha
 	memcpy(x->message, message.data, message.len);
 	sa->exchange = x;
 	sa->engine->request_bytes += sizeof(*x) + x->len;
+	deadlines_exhaustion(sa);
 	engine_send(sa->engine, &sa->path, message);
 	ike_sa_schedule(sa);
 	return true;
@@ -178,6 +181,7 @@ static void answer(struct ike_sa *sa, struct bytes message)
 	struct ike_engine *engine = sa->engine;
 
 	sa->expected_request_id++;
+	deadlines_exhaustion(sa);
 	engine_send(engine, engine->answer_to ? engine->answer_to : &sa->path, message);
 }
 
@@ -309,5 +313,7 @@ void exchange_next(struct ike_sa *sa)
 		sa->wants &= ~WANT_LIVENESS;
 		send_liveness(sa);
 	}
+	if (!sa->exchange)
+		create_child_next(sa);
 	ike_sa_schedule(sa);
 }

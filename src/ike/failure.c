@@ -35,6 +35,8 @@ static const char *no_response_hint(const struct ike_sa *sa)
 	case FOR_AUTH:
 		return "Possible authentication failure: no acceptable response to our first "
 		       "encrypted message";
+	case FOR_CREATE_CHILD:
+		return "No response to our CREATE_CHILD_SA request; the peer is taken for dead";
 	case FOR_LIVENESS:
 		return "The peer does not answer liveness checks and is taken for dead";
 	default:

@@ -1,7 +1,8 @@
 /* IKE_AUTH: what both roles share, and the initiator. The responder is in ike_auth_responder.c. */
 #include "ike_auth.h"
 
-#include "child_sa.h"
+#include "child_negotiation.h"
+#include "create_child.h"
 #include "engine_state.h"
 #include "exchange.h"
 #include "failure.h"
@@ -9,7 +10,6 @@
 #include "ike_auth_signature.h"
 #include "ike_sa_init_responder.h"
 #include "keymat.h"
-#include "negotiation_rules.h"
 #include "unique.h"
 
 #include <stdio.h>
@@ -171,14 +171,9 @@ void auth_finish(struct ike_sa *sa)
 /* The Child SA that the request proposes, with the connection's selectors. */
 static struct child_sa *propose_child(struct ike_sa *sa)
 {
-	struct traffic_selector local[IPSEC_SELECTORS_MAX], remote[IPSEC_SELECTORS_MAX];
-	unsigned local_count =
-		end_selectors(&sa->connection->local, &sa->path.local.address, local);
-	unsigned remote_count =
-		end_selectors(&sa->connection->remote, &sa->path.remote.address, remote);
-	struct child_sa *child = child_sa_new(sa);
+	struct child_sa *child = child_sa_new(sa, sa->connection);
 
-	if (child && !child_sa_set_selectors(child, local, local_count, remote, remote_count)) {
+	if (child && !child_propose_selectors(child)) {
 		child_sa_free(child, FINISHED_OTHER);
 		return NULL;
 	}
@@ -357,42 +352,7 @@ static void end_without_child(struct ike_sa *sa, bool tell_peer)
 	}
 	auth_finish(sa);
 	exchange_next(sa);
-}
-
-/* Checks what the responder chose for the Child SA. */
-static const char *take_child(struct ike_sa *sa, struct child_sa *child, const struct incoming *in)
-{
-	struct traffic_selector tsi[IPSEC_SELECTORS_MAX], tsr[IPSEC_SELECTORS_MAX];
-	const struct payload *sa_payload = payload_find(&in->payloads, PAYLOAD_SA);
-	const struct payload *i = payload_find(&in->payloads, PAYLOAD_TSi),
-			     *r = payload_find(&in->payloads, PAYLOAD_TSr);
-	unsigned i_count, r_count;
-	static _Thread_local char error[160];
-
-	if (!sa_payload || !i || !r)
-		return "the response lacks a SA, TSi or TSr payload";
-	if (!sa_payload_decode(
-		    sa_payload->body, sa->engine->received, PROPOSALS_MAX, error, sizeof(error)))
-		return error;
-	if (!proposal_accept(sa->connection->child_proposals, sa->engine->received,
-		    sa->connection->protocol == IPSEC_AH ? PROTOCOL_AH : PROTOCOL_ESP, false,
-		    &child->chosen) ||
-		!child->chosen.spi)
-		return "the chosen proposal is none of those offered";
-	if (!ts_payload_decode(i->body, tsi, IPSEC_SELECTORS_MAX, &i_count) ||
-		!ts_payload_decode(r->body, tsr, IPSEC_SELECTORS_MAX, &r_count))
-		return "the traffic selectors are malformed";
-	if (!selectors_accept(child_local_ts(child), child->local_ts_count, tsi, i_count) ||
-		!selectors_accept(child_remote_ts(child), child->remote_ts_count, tsr, r_count))
-		return "the traffic selectors are wider than those proposed";
-	if (has_notify(&in->payloads, N_USE_TRANSPORT_MODE) != (child->mode == IPSEC_TRANSPORT))
-		return child->mode == IPSEC_TRANSPORT ? "the peer did not accept transport mode"
-						      : "the peer chose transport mode unasked";
-	if (!child_sa_set_selectors(child, tsi, i_count, tsr, r_count))
-		return "out of memory";
-	child->out_spi = child->chosen.spi;
-	child->udp_encapsulation = sa->encapsulate;
-	return NULL;
+	create_child_revive(sa, sa->connection, 0);
 }
 
 static void child_response(struct ike_sa *sa, const struct incoming *in)
@@ -408,7 +368,7 @@ static void child_response(struct ike_sa *sa, const struct incoming *in)
 		end_without_child(sa, false);
 		return;
 	}
-	wrong = take_child(sa, child, in);
+	wrong = child_take_answer(child, in, sa->connection->child_proposals, false);
 	if (!wrong && !child_sa_install(child, true))
 		wrong = "deriving its keys failed";
 	if (wrong) {
@@ -506,7 +466,7 @@ static void initiator_child_installed(struct child_sa *child)
 		end_without_child(sa, true);
 		return;
 	}
-	child_sa_established(child);
+	child_sa_established(child, true, 0);
 	auth_finish(sa);
 }
 

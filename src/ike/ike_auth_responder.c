@@ -2,7 +2,7 @@
  * answer. */
 #include "ike_auth_responder.h"
 
-#include "child_sa.h"
+#include "child_negotiation.h"
 #include "engine_state.h"
 #include "exchange.h"
 #include "failure.h"
@@ -13,10 +13,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-/* More selectors of a side than one SA takes are read, so that they are refused rather than
- * overlooked. */
-#define SELECTORS_READ (2 * IPSEC_SELECTORS_MAX)
 
 /* What the request asks for, decoded. */
 struct auth_parts {
@@ -126,15 +122,8 @@ static bool narrow(const struct ike_sa *sa, const struct connection *c,
 	const struct auth_parts *parts, struct traffic_selector *local, unsigned *local_count,
 	struct traffic_selector *remote, unsigned *remote_count)
 {
-	struct traffic_selector mine[IPSEC_SELECTORS_MAX];
-	unsigned count = end_selectors(&c->local, &sa->path.local.address, mine);
-
-	if (!selectors_narrow(
-		    mine, count, parts->tsr, parts->tsr_count, c->narrowing, local, local_count))
-		return false;
-	count = end_selectors(&c->remote, &sa->path.remote.address, mine);
-	return selectors_narrow(
-		mine, count, parts->tsi, parts->tsi_count, c->narrowing, remote, remote_count);
+	return child_narrow(sa, c, parts->tsi, parts->tsi_count, parts->tsr, parts->tsr_count, local,
+		local_count, remote, remote_count);
 }
 
 static bool judge_connection(const struct connection *c, void *arg)
@@ -187,7 +176,7 @@ static uint16_t choose_child(
 		return N_NO_PROPOSAL_CHOSEN;
 	if (!narrow(sa, c, parts, local, &local_count, remote, &remote_count))
 		return N_TS_UNACCEPTABLE;
-	child = child_sa_new(sa);
+	child = child_sa_new(sa, sa->connection);
 	if (!child)
 		return N_NO_PROPOSAL_CHOSEN;
 	sa->negotiation->child = child;
@@ -248,7 +237,7 @@ static void send_response(struct ike_sa *sa)
 	response_send(sa, writer_bytes(&m.w));
 	log_established(sa);
 	if (n->child)
-		child_sa_established(n->child);
+		child_sa_established(n->child, false, 0);
 	else
 		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK,
 			"IKE_AUTH response refused the Child SA with %s",

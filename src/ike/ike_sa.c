@@ -2,6 +2,7 @@
 #include "ike_sa.h"
 
 #include "child_sa.h"
+#include "create_child.h"
 #include "deadlines.h"
 #include "engine_state.h"
 #include "exchange.h"
@@ -114,7 +115,7 @@ void ike_sa_set_state(struct ike_sa *sa, enum ike_state state)
 
 /* ---- birth --------------------------------------------------------------------- */
 
-static uint64_t choose_spi(struct ike_engine *engine)
+uint64_t ike_sa_choose_spi(struct ike_engine *engine)
 {
 	uint64_t spi;
 
@@ -150,7 +151,8 @@ static void ike_sa_due(struct ike_engine *engine, struct engine_timer *timer)
 	deadlines_pass(container_of(timer, struct ike_sa, timer));
 }
 
-struct ike_sa *ike_sa_new(struct ike_engine *engine, bool initiator, const struct ike_path *path)
+static struct ike_sa *new_sa(
+	struct ike_engine *engine, bool initiator, const struct ike_path *path, uint64_t own_spi)
 {
 	struct ike_sa *sa = slab_alloc(engine->sas);
 
@@ -166,7 +168,7 @@ struct ike_sa *ike_sa_new(struct ike_engine *engine, bool initiator, const struc
 	sa->path = *path;
 	sa->timer.due = ike_sa_due;
 	sa->serial = engine->host->new_serial(engine->host);
-	*(initiator ? &sa->spi_i : &sa->spi_r) = choose_spi(engine);
+	*(initiator ? &sa->spi_i : &sa->spi_r) = own_spi;
 	if (!enter_tables(sa))
 		goto out_of_memory;
 	sa->state = initiator ? STATE_IKE_SA_INIT_I0 : STATE_UNSECURED_R;
@@ -182,7 +184,12 @@ out_of_memory:
 	return NULL;
 }
 
-void ike_sa_set_connection(struct ike_sa *sa, struct connection *c)
+struct ike_sa *ike_sa_new(struct ike_engine *engine, bool initiator, const struct ike_path *path)
+{
+	return new_sa(engine, initiator, path, ike_sa_choose_spi(engine));
+}
+
+static void enter_connection_table(struct ike_sa *sa, struct connection *c)
 {
 	struct ike_engine *engine = sa->engine;
 
@@ -192,8 +199,31 @@ void ike_sa_set_connection(struct ike_sa *sa, struct connection *c)
 	sa->connection = connection_ref(c);
 	sa->in_connection_table =
 		table_insert(engine->by_connection, &sa->by_connection, table_hash_u64(c->serial));
+}
+
+void ike_sa_set_connection(struct ike_sa *sa, struct connection *c)
+{
+	enter_connection_table(sa, c);
 	if (connection_is_template(c))
 		sa->instance = __atomic_add_fetch(&c->instances, 1, __ATOMIC_RELAXED);
+}
+
+struct ike_sa *ike_sa_new_rekeyed(struct ike_sa *old, bool initiator, uint64_t own_spi)
+{
+	struct ike_sa *sa = new_sa(old->engine, initiator, &old->path, own_spi);
+
+	if (!sa)
+		return NULL;
+	enter_connection_table(sa, old->connection);
+	sa->instance = old->instance;
+	sa->local_id = identity_ref(old->local_id);
+	sa->remote_id = identity_ref(old->remote_id);
+	sa->behind_nat = old->behind_nat;
+	sa->peer_behind_nat = old->peer_behind_nat;
+	sa->encapsulate = old->encapsulate;
+	sa->fragmentation = old->fragmentation;
+	ike_sa_count_identities(sa);
+	return sa;
 }
 
 /* ---- established ----------------------------------------------------------------- */
@@ -288,6 +318,7 @@ void ike_sa_delete(struct ike_sa *sa, enum finish_reason reason)
 		ike_sa_free(sa, reason);
 		return;
 	}
+	create_child_drop_all(sa);
 	for (struct child_sa *child = sa->children; child; child = child->next)
 		child_sa_uninstall(child);
 	ike_sa_end_negotiation(sa); /* a Child SA that the kernel has not answered for yet */
@@ -301,6 +332,7 @@ void ike_sa_delete(struct ike_sa *sa, enum finish_reason reason)
 void ike_sa_retire(struct ike_sa *sa, enum finish_reason reason)
 {
 	exchange_end(sa); /* a Delete of ours that crossed is as good as answered */
+	create_child_drop_all(sa);
 	for (struct child_sa *child = sa->children; child; child = child->next)
 		child_sa_uninstall(child);
 	ike_sa_end_negotiation(sa);
@@ -344,17 +376,18 @@ void ike_sa_free(struct ike_sa *sa, enum finish_reason reason)
 	struct ike_engine *engine = sa->engine;
 	struct ike_sa *old;
 
-	engine->host->cancel(engine->host, &sa->timer.timer);
 	if (sa->state != STATE_ZOMBIE)
 		wanted_sa_gone(sa);
 	if (sa->replaces && (old = engine_find_serial(engine, sa->replaces)))
 		deadlines_replace_again(old);
+	create_child_drop_all(sa);
 	while (sa->children)
 		child_sa_free(sa->children, reason);
 	ike_sa_end_negotiation(sa);
 	exchange_end(sa);
 	fragment_forget(sa);
 	ike_sa_release_watcher(sa);
+	engine->host->cancel(engine->host, &sa->timer.timer);
 	leave_tables(sa);
 	count_state(sa, -1);
 	counter_sub(engine->config.counters, COUNT_STATES_IKE, 1);

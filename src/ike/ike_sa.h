@@ -34,6 +34,13 @@ enum child_state {
 	CHILD_DELETING, /* out of the kernel; the peer has yet to be told, or to answer */
 };
 
+/* The outbound half of a pair that a peer has rekeyed: kept until the SA that it replaces goes. */
+struct outbound_keys {
+	uint64_t replaced; /* serial */
+	uint16_t encr_key_len, integ_key_len;
+	uint8_t encr_key[IPSEC_KEY_MAX], integ_key[IPSEC_KEY_MAX];
+};
+
 /* An IPsec SA pair (RFC 7296, section 1.3). */
 struct child_sa {
 	struct table_node by_serial;
@@ -43,19 +50,34 @@ struct child_sa {
 	uint32_t in_spi, out_spi;
 	uint32_t reqid;
 	uint8_t state, mode; /* enum child_state, enum ipsec_mode */
-	bool udp_encapsulation, in_kernel, newest;
-	uint8_t ipsec_pending; /* requests without an answer yet */
-	bool gone; /* nobody needs it any more: it waits for the kernel's last figures */
-	uint8_t finish_reason; /* enum finish_reason, if gone */
-	uint64_t bytes_out;    /* the outbound SA's, once it has left the kernel */
-	int ipsec_error;       /* the first error among the answers */
+	bool udp_encapsulation, newest;
+	bool in_kernel, out_kernel; /* the inbound SA (with the policy), the outbound SA */
+	uint8_t ipsec_pending;      /* requests without an answer yet */
+	bool gone;          /* nobody needs it any more: it waits for the kernel's last figures */
+	int ipsec_error;    /* the first error among the answers */
+	union {
+		uint64_t bytes_out; /* the outbound SA's, once it has left the kernel */
+		struct outbound_keys *waiting; /* if outbound_waits */
+	};
 	struct chosen_proposal chosen;
-	uint8_t local_ts_count, remote_ts_count;
 	struct traffic_selector *ts; /* local ones, then remote ones; exactly as many ... */
 	struct traffic_selector own_ts[2]; /* ... here, where one of each will do */
+	struct connection *connection;
+	uint32_t replace_s, expire_s; /* host time in seconds; 0: not */
+	uint8_t local_ts_count, remote_ts_count;
+	bool outbound_waits;
+	bool rekeying;         /* an exchange of ours to replace it is queued or under way */
+	uint8_t finish_reason; /* enum finish_reason, if gone */
 };
 
-enum exchange_purpose { FOR_INIT, FOR_AUTH, FOR_DELETE_IKE, FOR_DELETE_CHILD, FOR_LIVENESS };
+enum exchange_purpose {
+	FOR_INIT,
+	FOR_AUTH,
+	FOR_DELETE_IKE,
+	FOR_DELETE_CHILD,
+	FOR_LIVENESS,
+	FOR_CREATE_CHILD,
+};
 
 /* A request of ours that waits for its response (RFC 7296, section 2.1: window of one). */
 struct exchange {
@@ -145,6 +167,7 @@ struct ike_sa {
 	bool in_connection_table, in_identity_table, half_open;
 	bool fragmentation;           /* both sides have said so (RFC 7383, section 2.3) */
 	bool replacing;               /* a new SA is under way to take its place */
+	bool rekeyed;                 /* by another, which has its Child SAs: only a Delete follows */
 	bool superseded_elsewhere;    /* another engine has the connection up */
 	uint8_t wants, finish_reason; /* WANT_*, enum finish_reason */
 	struct chosen_proposal chosen;
@@ -161,8 +184,10 @@ struct ike_sa {
 	struct reassembly *reassembly; /* messages of which fragments are missing, see fragment.c */
 	struct child_sa *children;
 	struct negotiation *negotiation;
+	struct create_child *creating; /* CREATE_CHILD_SA exchanges, queued and under way */
 	ike_watcher watcher;
-	uint64_t replaces; /* serial of the IKE SA that goes when this one is established */
+	uint64_t replaces; /* serial of the IKE SA that goes when this one is established, or, with
+				rekeying of both ends, proves to be the one that stays */
 	/* deadlines and times, host milliseconds; 0: none */
 	uint64_t established_ms, last_heard_ms, replace_at, expire_at, liveness_at, keepalive_at,
 		linger_until;
@@ -204,6 +229,11 @@ void ike_sa_count_identities(struct ike_sa *sa);
 void ike_sa_schedule(struct ike_sa *sa);
 /* Established: into the identity table, lifetimes begin. False: no memory. */
 bool ike_sa_established(struct ike_sa *sa);
+/* One that takes the place of `old`, with its peer, path and identities; `own_spi` was chosen by
+ * ike_sa_choose_spi. NULL when memory is out. */
+struct ike_sa *ike_sa_new_rekeyed(struct ike_sa *old, bool initiator, uint64_t own_spi);
+/* An SPI that is ours and free. */
+uint64_t ike_sa_choose_spi(struct ike_engine *engine);
 /* Tells the peer by a Delete and ends the SA when it has answered (or by ike_sa_free, if it is not
  * established). Child SAs leave the kernel at once. */
 void ike_sa_delete(struct ike_sa *sa, enum finish_reason reason);

@@ -2,6 +2,7 @@
 #include "informational.h"
 
 #include "child_sa.h"
+#include "create_child.h"
 #include "deadlines.h"
 #include "engine_state.h"
 #include "exchange.h"
@@ -32,6 +33,8 @@ static void delete_children(
 {
 	for (unsigned i = 0; i < del->spi_count && out->count < DELETED_MAX; i++) {
 		struct child_sa *child = find_by_out_spi(sa, delete_payload_spi(del, i));
+		struct connection *c;
+		uint64_t lived_ms;
 
 		if (!child)
 			continue;
@@ -41,7 +44,11 @@ static void delete_children(
 		out->protocol = del->protocol;
 		child_sa_log(child, LOG_LINE_INFO, RC_OK, "peer deleted Child SA <0x%08x",
 			child->in_spi);
+		c = connection_ref(child->connection);
+		lived_ms = child_sa_lived_ms(child);
 		child_sa_end(child, FINISHED_DELETED);
+		create_child_revive(sa, c, lived_ms);
+		connection_unref(c);
 		if (sa->state == STATE_ESTABLISHED_IKE_SA && sa->negotiation &&
 			!sa->negotiation->child)
 			auth_finish(sa); /* the kernel had not answered for it yet */
@@ -119,7 +126,7 @@ static void child_deleted(struct ike_sa *sa, uint64_t serial)
 	struct child_sa *child = engine_find_child(sa->engine, serial);
 
 	if (child && child->ike_sa == sa)
-		child_sa_free(child, FINISHED_COMPLETED);
+		child_sa_end(child, FINISHED_COMPLETED);
 	ike_sa_release_watcher(sa);
 }
 

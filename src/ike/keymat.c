@@ -58,12 +58,24 @@ static bool skeyseed(struct ike_sa *sa, struct bytes shared, uint8_t *out)
 	return ok;
 }
 
-bool keymat_ike(struct ike_sa *sa, struct bytes shared)
+static bool skeyseed_rekeyed(
+	struct ike_sa *sa, const struct ike_sa *old, struct bytes shared, uint8_t *out)
+{
+	const struct negotiation *n = sa->negotiation;
+	struct bytes parts[] = {
+		shared, bytes_of(n->ni, n->ni_len), bytes_of(n->nr, n->nr_len)};
+
+	return prf(sa->engine->config.crypto, old->chosen.prf,
+		bytes_of(old->keys, old->chosen.prf->key_len), parts, 3, out);
+}
+
+/* All SK_ keys out of SKEYSEED. */
+static bool expand_keys(struct ike_sa *sa, const uint8_t *seed, size_t seed_len)
 {
 	struct negotiation *n = sa->negotiation;
 	struct key_lengths len = key_lengths(&sa->chosen);
 	size_t kept = len.d + 2 * len.a + 2 * len.e, all = kept + 2 * len.p;
-	uint8_t seed[PRF_OUTPUT_MAX], spis[16], block[IKE_KEYS_MAX + 2 * PRF_OUTPUT_MAX];
+	uint8_t spis[16], block[IKE_KEYS_MAX + 2 * PRF_OUTPUT_MAX];
 	struct bytes parts[] = {bytes_of(n->ni, n->ni_len), bytes_of(n->nr, n->nr_len),
 		bytes_of(spis, sizeof(spis))};
 	bool ok;
@@ -72,9 +84,8 @@ bool keymat_ike(struct ike_sa *sa, struct bytes shared)
 		return false;
 	spi_bytes(spis, sa);
 	sa->keys = malloc(kept);
-	ok = sa->keys && skeyseed(sa, shared, seed) &&
-	     prf_plus(sa->engine->config.crypto, sa->chosen.prf,
-		     bytes_of(seed, sa->chosen.prf->output_len), parts, 3, block, all);
+	ok = sa->keys && prf_plus(sa->engine->config.crypto, sa->chosen.prf,
+				 bytes_of(seed, seed_len), parts, 3, block, all);
 	if (ok) {
 		memcpy(sa->keys, block, kept);
 		memcpy(n->sk_pi, block + kept, len.p);
@@ -85,8 +96,27 @@ bool keymat_ike(struct ike_sa *sa, struct bytes shared)
 		free(sa->keys);
 		sa->keys = NULL;
 	}
-	secret_wipe(seed, sizeof(seed));
 	secret_wipe(block, sizeof(block));
+	return ok;
+}
+
+bool keymat_ike(struct ike_sa *sa, struct bytes shared)
+{
+	uint8_t seed[PRF_OUTPUT_MAX];
+	bool ok = skeyseed(sa, shared, seed) &&
+		  expand_keys(sa, seed, sa->chosen.prf->output_len);
+
+	secret_wipe(seed, sizeof(seed));
+	return ok;
+}
+
+bool keymat_ike_rekeyed(struct ike_sa *sa, const struct ike_sa *old, struct bytes shared)
+{
+	uint8_t seed[PRF_OUTPUT_MAX];
+	bool ok = skeyseed_rekeyed(sa, old, shared, seed) &&
+		  expand_keys(sa, seed, old->chosen.prf->output_len);
+
+	secret_wipe(seed, sizeof(seed));
 	return ok;
 }
 
@@ -130,20 +160,19 @@ void keymat_iv(struct ike_sa *sa, uint8_t *iv)
 }
 
 bool keymat_child(struct ike_sa *sa, const struct chosen_proposal *chosen, bool initiator,
-	struct ipsec_sa *in, struct ipsec_sa *out)
+	const struct child_seed *seed, struct ipsec_sa *in, struct ipsec_sa *out)
 {
-	const struct negotiation *n = sa->negotiation;
 	struct ipsec_sa *first = initiator ? out : in, *second = initiator ? in : out;
 	size_t e =
 		chosen->encr ? algorithm_encr_keymat_len(chosen->encr, chosen->encr_key_bits) : 0;
 	size_t a = chosen->integ ? chosen->integ->key_len : 0;
 	uint8_t block[4 * IPSEC_KEY_MAX];
-	struct bytes parts[] = {bytes_of(n->ni, n->ni_len), bytes_of(n->nr, n->nr_len)};
+	struct bytes parts[] = {seed->shared, seed->ni, seed->nr};
 
 	if (e > IPSEC_KEY_MAX || a > IPSEC_KEY_MAX)
 		return false;
 	if (!prf_plus(sa->engine->config.crypto, sa->chosen.prf,
-		    bytes_of(sa->keys, key_lengths(&sa->chosen).d), parts, 2, block, 2 * (e + a))) {
+		    bytes_of(sa->keys, key_lengths(&sa->chosen).d), parts, 3, block, 2 * (e + a))) {
 		secret_wipe(block, sizeof(block));
 		return false;
 	}

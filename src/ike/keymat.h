@@ -7,15 +7,22 @@
 /* SKEYSEED and the SK_ keys from the negotiation's nonces and `shared`. False: memory, or an
  * algorithm that no proposal can have let through. */
 bool keymat_ike(struct ike_sa *sa, struct bytes shared);
+/* The same for an SA that rekeys `old`: SKEYSEED = prf(SK_d (old), shared | Ni | Nr) by the old PRF
+ * (RFC 7296, section 2.18). */
+bool keymat_ike_rekeyed(struct ike_sa *sa, const struct ike_sa *old, struct bytes shared);
 /* Our sending and receiving keys, borrowed from the SA. */
 struct sk_keys keymat_sending(const struct ike_sa *sa);
 struct sk_keys keymat_receiving(const struct ike_sa *sa);
 /* A fresh IV for one message, encr->iv_len bytes: a counter, or random for CBC. */
 void keymat_iv(struct ike_sa *sa, uint8_t *iv);
-/* Child keys for both directions out of SK_d and the nonces; `in` and `out` are told their
- * algorithms before. */
+/* What Child SA keys are made of beside SK_d (RFC 7296, section 2.17); borrowed. */
+struct child_seed {
+	struct bytes shared; /* empty: no key exchange of its own */
+	struct bytes ni, nr;
+};
+/* Child keys for both directions; `initiator`: of the exchange that creates it. */
 bool keymat_child(struct ike_sa *sa, const struct chosen_proposal *chosen, bool initiator,
-	struct ipsec_sa *in, struct ipsec_sa *out);
+	const struct child_seed *seed, struct ipsec_sa *in, struct ipsec_sa *out);
 /* AUTH by shared key of the side whose `id` it is: the initiator's, if `of_initiator`. `out` takes
  * prf->output_len bytes. */
 bool keymat_auth_psk(struct ike_sa *sa, bool of_initiator, const struct identity *id,

@@ -74,6 +74,26 @@ struct proposal_list *proposal_list_with_ke(
 	return copy;
 }
 
+struct proposal_list *proposal_list_without_ke(const struct proposal_list *list)
+{
+	size_t size = sizeof(*list) + list->count * sizeof(list->proposals[0]);
+	struct proposal_list *copy = malloc(size);
+
+	if (copy == NULL)
+		return NULL;
+	memcpy(copy, list, size);
+	copy->references = 1;
+	for (unsigned i = 0; i < copy->count; i++) {
+		struct proposal *p = &copy->proposals[i];
+		unsigned kept = 0;
+		for (unsigned t = 0; t < p->transform_count; t++)
+			if (p->transforms[t].type != TRANSFORM_KE)
+				p->transforms[kept++] = p->transforms[t];
+		p->transform_count = (uint16_t)kept;
+	}
+	return copy;
+}
+
 const struct algorithm *proposal_list_first_ke(const struct proposal_list *list)
 {
 	for (unsigned i = 0; i < list->count; i++) {

@@ -97,7 +97,7 @@ static bool make_room(struct ike_engine *engine, const struct child_sa *child)
 
 void route_remember(struct ike_engine *engine, const struct child_sa *child)
 {
-	uint64_t serial = child->ike_sa->connection->serial;
+	uint64_t serial = child->connection->serial;
 	size_t count = child->local_ts_count + child->remote_ts_count;
 	struct route *r;
 

@@ -23,6 +23,7 @@ static void view_child(const struct child_sa *child, struct child_view *view)
 							   : "deleted state",
 		.established = child->state == CHILD_ESTABLISHED,
 		.newest = child->newest,
+		.outbound_waits = child->outbound_waits,
 		.protocol = child->chosen.protocol == PROTOCOL_AH ? IPSEC_AH : IPSEC_ESP,
 		.mode = child->mode,
 		.udp_encapsulation = child->udp_encapsulation,
@@ -33,8 +34,8 @@ static void view_child(const struct child_sa *child, struct child_view *view)
 		.remote_ts = child_remote_ts(child),
 		.local_ts_count = child->local_ts_count,
 		.remote_ts_count = child->remote_ts_count,
-		.replace_in_s = seconds_until(now, sa->replace_at),
-		.expire_in_s = seconds_until(now, sa->expire_at),
+		.replace_in_s = seconds_until(now, child->replace_s * 1000ull),
+		.expire_in_s = seconds_until(now, child->expire_s * 1000ull),
 	};
 }
 
@@ -53,7 +54,7 @@ static void view_sa(const struct ike_sa *sa, struct ike_sa_view *view)
 		.path = sa->path,
 		.initiator = sa->initiator,
 		.established = sa->state == STATE_ESTABLISHED_IKE_SA,
-		.newest = sa->state == STATE_ESTABLISHED_IKE_SA,
+		.newest = sa->state == STATE_ESTABLISHED_IKE_SA && !sa->rekeyed,
 		.behind_nat = sa->behind_nat,
 		.peer_behind_nat = sa->peer_behind_nat,
 		.state = ike_state_name(sa->state),
@@ -143,13 +144,14 @@ struct ike_memory ike_engine_memory(const struct ike_engine *e)
 		.responses = e->response_bytes,
 		.identities = e->identity_bytes,
 		.requests = e->request_bytes,
-		.negotiations = taken(e->negotiations) + e->message_bytes,
+		.negotiations = taken(e->negotiations) + taken(e->creations) + e->message_bytes,
 		.fragments = e->reassembly_bytes,
 		.tables = table_bytes(e->by_spi) + table_bytes(e->by_serial) +
 			  table_bytes(e->by_identity) + table_bytes(e->by_connection) +
 			  table_bytes(e->requests) + table_bytes(e->children) +
 			  table_bytes(e->routes) + table_bytes(e->wanted),
-		.slack = slack(e->sas) + slack(e->child_pool) + slack(e->negotiations),
+		.slack = slack(e->sas) + slack(e->child_pool) + slack(e->negotiations) +
+			 slack(e->creations),
 	};
 }
 

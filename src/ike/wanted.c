@@ -133,6 +133,12 @@ void wanted_forget(struct ike_engine *engine, const struct connection *c)
 	}
 }
 
+bool connection_is_wanted(
+	struct ike_engine *engine, const struct connection *c, const struct ip_address *remote)
+{
+	return wanted_find(engine, c, remote);
+}
+
 void wanted_forget_all(struct ike_engine *engine)
 {
 	while (engine->first_wanted)
@@ -148,7 +154,7 @@ bool connection_is_served(const struct ike_engine *engine, const struct connecti
 		const struct ike_sa *sa = container_of(node, struct ike_sa, by_connection);
 
 		if (sa != but_by && sa->connection->serial == c->serial &&
-			sa->state != STATE_ZOMBIE &&
+			sa->state != STATE_ZOMBIE && !sa->rekeyed &&
 			(sa->initiator || sa->state == STATE_ESTABLISHED_IKE_SA) &&
 			!(sa->wants & WANT_DELETE_IKE) &&
 			ip_equal(&sa->path.remote.address, remote))
@@ -189,7 +195,7 @@ void wanted_sa_gone(struct ike_sa *sa)
 	struct wanted *w;
 	unsigned delay_s;
 
-	if (!sa->connection || engine->shutting_down || sa->superseded_elsewhere)
+	if (!sa->connection || sa->rekeyed || engine->shutting_down || sa->superseded_elsewhere)
 		return;
 	if (!sa->initiator && !sa->established_ms)
 		return; /* a stranger's: it never served */

@@ -14,6 +14,8 @@ void wanted_later(
 /* Is there an SA (`but_by` not counted) that serves the connection, or is about to? */
 bool connection_is_served(const struct ike_engine *engine, const struct connection *c,
 	const struct ip_address *remote, const struct ike_sa *but_by);
+bool connection_is_wanted(struct ike_engine *engine, const struct connection *c,
+	const struct ip_address *remote);
 /* The operator has taken it down: nothing more is tried. */
 void wanted_forget(struct ike_engine *engine, const struct connection *c);
 void wanted_forget_all(struct ike_engine *engine);

@@ -15,6 +15,12 @@ static const struct {
 	{"initiate", command_initiate},
 	{"terminate", command_terminate},
 	{"deletestate", command_deletestate},
+	{"rekey-ike", command_rekey},
+	{"rekey-child", command_rekey},
+	{"delete-ike", command_delete_sa},
+	{"delete-child", command_delete_sa},
+	{"down-ike", command_delete_sa},
+	{"down-child", command_delete_sa},
 	{"listen", command_listen},
 	{"unlisten", command_unlisten},
 	{"rereadsecrets", command_rereadsecrets},
@@ -54,6 +60,21 @@ bool command_is_yes(const struct client *client, const char *key)
 	return value && conf_bool(value, &yes) && yes;
 }
 
+bool command_is_about_one_kind(const struct client *client)
+{
+	const char *command = client->request.command;
+
+	return strncmp(command, "rekey-", 6) == 0 || strncmp(command, "down-", 5) == 0 ||
+	       strncmp(command, "delete-", 7) == 0;
+}
+
+enum ike_sa_kind command_sa_kind(const struct client *client)
+{
+	const char *command = client->request.command;
+
+	return strcmp(strchr(command, '-'), "-ike") == 0 ? IKE_SA : CHILD_SA;
+}
+
 void command_unknown_name(struct client *client, const char *name)
 {
 	client_line(client, RC_UNKNOWN_NAME, "no connection or alias named \"%.255s\"", name);
@@ -77,5 +98,10 @@ void command_shard_done(struct pluto *p, struct client *client, const struct sha
 	if (strcmp(client->request.command, "deletestate") == 0 && mail->count == 0)
 		client_line(client, RC_UNKNOWN_NAME, "no state #%.32s to delete",
 			command_argument(client, "value"));
+	if (mail->count == 0 && command_is_about_one_kind(client))
+		client_line(client, RC_OK,
+			"\"%.255s\": connection does not have an established %s",
+			command_argument(client, "name"),
+			command_sa_kind(client) == IKE_SA ? "IKE SA" : "Child SA");
 	client_done(client, mail->count);
 }

@@ -14,7 +14,8 @@ typedef void command_handler(struct pluto *p, struct client *client);
 
 /* By the file that has them. */
 command_handler command_add, command_delete; /* connection_commands.c */
-command_handler command_initiate, command_terminate, command_deletestate; /* sa_commands.c */
+command_handler command_initiate, command_terminate, command_deletestate, command_rekey,
+	command_delete_sa; /* sa_commands.c */
 command_handler command_listen, command_unlisten, command_rereadsecrets, command_ddos_mode,
 	command_clearstats, command_shutdown, command_listpsks,
 	command_rereadall; /* daemon_commands.c */
@@ -28,6 +29,9 @@ command_handler command_status, command_briefstatus, command_globalstatus, comma
 /* An argument of the request, or NULL. */
 const char *command_argument(const struct client *client, const char *key);
 bool command_is_yes(const struct client *client, const char *key);
+/* Is it one of --rekey-*, --delete-* and --down-*; and of which kind? */
+bool command_is_about_one_kind(const struct client *client);
+enum ike_sa_kind command_sa_kind(const struct client *client);
 /* "no connection or alias named ..." (021). */
 void command_unknown_name(struct client *client, const char *name);
 

@@ -238,10 +238,11 @@ static void add_hash_policy(struct line *line, const struct connection *c)
 static void add_policy(struct line *line, const struct connection *c)
 {
 	begin(line, c);
-	line_add(line, "policy: %s+%s+%s+%s%s%s%s%s%s;\n", c->ikev1 ? "IKEv1" : "IKEv2",
+	line_add(line, "policy: %s+%s+%s+%s%s%s%s%s%s%s;\n", c->ikev1 ? "IKEv1" : "IKEv2",
 		policy_name(&c->local), c->protocol == IPSEC_AH ? "AUTHENTICATE" : "ENCRYPT",
 		c->mode == IPSEC_TUNNEL ? "TUNNEL" : "TRANSPORT", c->pfs ? "+PFS" : "",
-		c->rekey ? "" : "+DONT_REKEY", c->narrowing ? "+IKEV2_ALLOW_NARROWING" : "",
+		c->rekey ? "" : "+DONT_REKEY", c->reauth ? "+REAUTH" : "",
+		c->narrowing ? "+IKEV2_ALLOW_NARROWING" : "",
 		offers_esn(c, SN_32BIT) ? "+ESN_NO" : "",
 		offers_esn(c, SN_EXTENDED) ? "+ESN_YES" : "");
 	begin(line, c);

@@ -394,6 +394,7 @@ static const struct keyword keywords[] = {
 	{"ipsec-max-bytes", set_limits, NULL, FIELD(limits.hard_bytes)},
 	{"ipsec-max-packets", set_limits, NULL, FIELD(limits.hard_packets)},
 	{"rekey", set_bool, NULL, FIELD(rekey)},
+	{"reauth", set_bool, NULL, FIELD(reauth)},
 	{"rekeymargin", set_seconds, NULL, FIELD(rekey_margin_s)},
 	{"rekeyfuzz", set_fuzz},
 	{"keyingtries", set_keying_tries, NULL, FIELD(keying_tries)},
@@ -411,7 +412,7 @@ static const struct keyword keywords[] = {
 	{"dpdaction", set_obsolete},
 
 	/* The values that are what is done anyway. */
-	{"reauth", NULL, "no"}, {"compress", NULL, "no"}, {"mobike", NULL, "no"},
+	{"compress", NULL, "no"}, {"mobike", NULL, "no"},
 	{"enable-tcp", NULL, "no"},
 	{"aggressive", NULL, "no"}, {"aggrmode", NULL, "no"}, {"ikepad", NULL, "auto"},
 	{"nat-ikev1-method", NULL, "both"}, {"modecfgpull", NULL, "no"},

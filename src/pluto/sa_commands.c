@@ -1,10 +1,13 @@
-/* SAs come up and go down: initiate, terminate, deletestate. */
+/* SAs come up, are rekeyed and go down: initiate, terminate, rekey-*, delete-*, down-*,
+ * deletestate. */
 #include "commands.h"
 
 #include "connections.h"
 #include "pluto.h"
 
 #include "config/conf_file.h"
+
+#include <string.h>
 
 static bool may_initiate(struct pluto *p, struct client *client, const struct connection *c,
 	const struct ip_address *remote)
@@ -65,7 +68,10 @@ void command_initiate(struct pluto *p, struct client *client)
 	connections_release(list);
 }
 
-void command_terminate(struct pluto *p, struct client *client)
+/* Has the shards do it for each connection of the name. */
+static void for_each_connection(struct pluto *p, struct client *client,
+	void (*act)(
+		struct pluto *p, struct client *client, struct connection *c, ike_watcher watcher))
 {
 	const char *name = command_argument(client, "name");
 	bool wait = !command_is_yes(client, "asynchronous"), by_alias;
@@ -78,10 +84,46 @@ void command_terminate(struct pluto *p, struct client *client)
 	for (struct connection **c = list; *c; c++) {
 		if (wait)
 			client_expects_done(client);
-		/* The policy stays and drops: what is protected never leaves in clear (--delete opens it). */
-		shard_set_terminate(p->shards, *c, false, wait ? client->watcher : 0);
+		act(p, client, *c, wait ? client->watcher : 0);
 	}
 	connections_release(list);
+}
+
+static void rekey(struct pluto *p, struct client *client, struct connection *c, ike_watcher watcher)
+{
+	shard_set_rekey(p->shards, c, command_sa_kind(client), watcher);
+}
+
+void command_rekey(struct pluto *p, struct client *client)
+{
+	for_each_connection(p, client, rekey);
+}
+
+static void delete_sa(
+	struct pluto *p, struct client *client, struct connection *c, ike_watcher watcher)
+{
+	bool unwant = strncmp(client->request.command, "down-", 5) == 0;
+
+	shard_set_delete(p->shards, c, command_sa_kind(client), unwant, watcher);
+}
+
+void command_delete_sa(struct pluto *p, struct client *client)
+{
+	for_each_connection(p, client, delete_sa);
+}
+
+static void terminate(
+	struct pluto *p, struct client *client, struct connection *c, ike_watcher watcher)
+{
+	(void)client;
+	/* The policy stays and drops: what is protected never leaves in clear (--delete opens it).
+	 */
+	shard_set_terminate(p->shards, c, false, watcher);
+}
+
+void command_terminate(struct pluto *p, struct client *client)
+{
+	for_each_connection(p, client, terminate);
 }
 
 void command_deletestate(struct pluto *p, struct client *client)

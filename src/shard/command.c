@@ -73,6 +73,21 @@ static void terminate(struct shard *shard, struct errand *e)
 		ike_engine_terminate(shard->engine, e->connection, e->unroute, e->watcher));
 }
 
+static void rekey(struct shard *shard, struct errand *e)
+{
+	shard_finish_errand(shard, e,
+		ike_engine_rekey(shard->engine, e->connection, e->sa_kind, e->watcher));
+}
+
+static void delete(struct shard *shard, struct errand *e)
+{
+	if (e->unwant) {
+		ike_engine_unwant(shard->engine, e->connection);
+	}
+	shard_finish_errand(shard, e,
+		ike_engine_delete(shard->engine, e->connection, e->sa_kind, e->watcher));
+}
+
 static void delete_serial(struct shard *shard, struct errand *e)
 {
 	shard_finish_errand(
@@ -121,6 +136,12 @@ void shard_take_command(struct shard *shard, struct mail *mail)
 		break;
 	case COMMAND_TERMINATE:
 		terminate(shard, e);
+		break;
+	case COMMAND_REKEY:
+		rekey(shard, e);
+		break;
+	case COMMAND_DELETE:
+		delete(shard, e);
 		break;
 	case COMMAND_DELETE_SERIAL:
 		delete_serial(shard, e);

@@ -9,6 +9,8 @@ struct shard;
 enum command_kind {
 	COMMAND_INITIATE,
 	COMMAND_TERMINATE,
+	COMMAND_REKEY,
+	COMMAND_DELETE,
 	COMMAND_DELETE_SERIAL,
 	COMMAND_SHUTDOWN,
 	COMMAND_NOTHING, /* only its DONE is wanted */
@@ -27,7 +29,8 @@ struct errand {
 	ike_watcher watcher;
 	struct connection *connection; /* referenced; may be NULL */
 	struct ip_address remote;
-	bool unroute;
+	bool unroute, unwant;
+	enum ike_sa_kind sa_kind;
 	uint64_t serial;
 	unsigned patience_ms;
 	unsigned left, count;      /* atomic */

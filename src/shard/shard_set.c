@@ -334,6 +334,27 @@ void shard_set_terminate(
 	}
 }
 
+void shard_set_rekey(
+	struct shard_set *set, struct connection *c, enum ike_sa_kind kind, ike_watcher watcher)
+{
+	struct errand *e = errand_new(COMMAND_REKEY, set->count, true, watcher, c);
+	if (e != NULL) {
+		e->sa_kind = kind;
+		post_everywhere(set, e);
+	}
+}
+
+void shard_set_delete(struct shard_set *set, struct connection *c, enum ike_sa_kind kind,
+	bool unwant, ike_watcher watcher)
+{
+	struct errand *e = errand_new(COMMAND_DELETE, set->count, true, watcher, c);
+	if (e != NULL) {
+		e->sa_kind = kind;
+		e->unwant = unwant;
+		post_everywhere(set, e);
+	}
+}
+
 void shard_set_delete_serial(struct shard_set *set, uint64_t serial, ike_watcher watcher)
 {
 	struct errand *e = errand_new(COMMAND_DELETE_SERIAL, set->count, true, watcher, NULL);

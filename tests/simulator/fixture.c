@@ -25,10 +25,15 @@ static struct connection *connection_of(struct fixture *f, const struct side_con
 	c->child_proposals = proposal_parse_child(config->esp, false, 2, error, sizeof(error));
 	c->reqid = 16388;
 	c->ike_life_s = c->child_life_s = config->life_s ? config->life_s : 28800;
-	c->rekey_margin_s = c->ike_life_s / 10;
-	c->rekey = true;
+	if (config->child_life_s)
+		c->child_life_s = config->child_life_s;
+	c->rekey_margin_s = config->margin_s ? config->margin_s : c->ike_life_s / 10;
+	c->rekey = !config->dont_rekey;
+	c->reauth = config->reauth;
+	c->pfs = config->pfs;
 	c->retransmit_interval_ms = 500;
-	c->retransmit_timeout_s = 3;
+	c->retransmit_timeout_s =
+		config->retransmit_timeout_s ? config->retransmit_timeout_s : 3;
 	c->dpd_delay_s = config->dpd_s;
 	c->keying_tries = config->keying_tries ? config->keying_tries : 1;
 	c->replay_window = 128;

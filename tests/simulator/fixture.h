@@ -21,9 +21,10 @@ struct side_config {
 	const char *secret;
 	bool template_remote, narrowing, transport, no_fragmentation;
 	uint16_t fragment_datagram;
-	uint32_t dpd_s, life_s, keying_tries;
+	uint32_t dpd_s, life_s, keying_tries, retransmit_timeout_s, margin_s;
 	enum yes_no_auto encapsulation;
-	bool initial_contact;
+	bool initial_contact, pfs, reauth, dont_rekey;
+	uint32_t child_life_s; /* 0: as life_s */
 };
 
 struct fixture {

@@ -309,11 +309,56 @@ void chain_informational(struct insider *insider)
 			insider_chance(insider, 20));
 }
 
+static void write_rekey_notify(struct insider *insider)
+{
+	notify_payload_encode(&insider->m, PROTOCOL_ESP, 4, 0xabc00000 + insider_dice(insider, 4),
+		N_REKEY_SA, bytes_of(NULL, 0));
+}
+
+static void write_key_exchange(struct insider *insider)
+{
+	uint8_t value[32];
+
+	for (unsigned i = 0; i < sizeof(value); i++)
+		value[i] = insider_dice(insider, 256);
+	ke_payload_encode(&insider->m, 31, bytes_of(value, sizeof(value)));
+}
+
+/* As it should be: a new Child SA, one that rekeys another, or a new IKE SA. */
+static void chain_create_rightly(struct insider *insider)
+{
+	bool ike = insider_chance(insider, 15), ke = ike || insider_chance(insider, 50);
+	struct proposal_list *with_ke =
+		proposal_list_with_ke(insider->child, algorithm_by_id(TRANSFORM_KE, 31));
+
+	if (!ike && insider_chance(insider, 70))
+		write_rekey_notify(insider);
+	if (ike)
+		sa_payload_encode(&insider->m, insider->ike, 8, random_next(&insider->dice) | 1);
+	else
+		sa_payload_encode(&insider->m, ke ? with_ke : insider->child, 4,
+			0xabc00000 + insider_dice(insider, 8));
+	raw_payload(insider, PAYLOAD_NONCE, 32);
+	if (ke)
+		write_key_exchange(insider);
+	if (!ike) {
+		write_ts(insider, PAYLOAD_TSi, false);
+		write_ts(insider, PAYLOAD_TSr, false);
+	}
+	proposal_list_unref(with_ke);
+}
+
 void chain_create_child(struct insider *insider)
 {
 	enum part parts[16] = {PART_NOTIFY, PART_SA, PART_NONCE, PART_KE, PART_TSI, PART_TSR};
 	unsigned count = 6;
 
+	if (insider_chance(insider, 50)) {
+		chain_create_rightly(insider);
+		return;
+	}
+	if (insider_chance(insider, 30))
+		write_rekey_notify(insider);
 	while (count && count < 15 && insider_chance(insider, 30))
 		count = disturb(insider, parts, count);
 	write_parts(insider, parts, count, 20);

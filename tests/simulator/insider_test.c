@@ -156,18 +156,138 @@ static void unknown_critical_payload_is_refused_and_the_sa_stays(void **state)
 	end(&stage);
 }
 
-static void new_child_sas_are_refused(void **state)
+/* What the insider asks for with CREATE_CHILD_SA. */
+struct wish {
+	bool rekeys, ike, wrong_selectors;
+	uint32_t rekeyed_spi, spi;
+	unsigned group; /* 0: no key exchange */
+};
+
+static void ask_for(struct stage *stage, uint32_t message_id, const struct wish *wish)
+{
+	struct insider *insider = stage->insider;
+	struct message_writer *m = &insider->m;
+	struct proposal_list *with_ke =
+		proposal_list_with_ke(insider->child, algorithm_by_id(TRANSFORM_KE, 31));
+	uint8_t bytes[32] = {9, 9, 9};
+	struct traffic_selector ts;
+
+	insider_begin(insider, EXCHANGE_CREATE_CHILD_SA, 0, message_id);
+	if (wish->rekeys)
+		notify_payload_encode(m, PROTOCOL_ESP, 4, wish->rekeyed_spi, N_REKEY_SA,
+			bytes_of(NULL, 0));
+	if (wish->ike)
+		sa_payload_encode(m, insider->ike, 8, 0x1122334455667788);
+	else
+		sa_payload_encode(m, wish->group ? with_ke : insider->child, 4, wish->spi);
+	nonce_payload_encode(m, bytes_of(bytes, 32));
+	if (wish->group)
+		ke_payload_encode(m, wish->group, bytes_of(bytes, 32));
+	traffic_selector_parse(wish->wrong_selectors ? "10.77.0.0/24" : "10.66.0.0/24", &ts);
+	ts_payload_encode(m, PAYLOAD_TSi, &ts, 1);
+	traffic_selector_parse("10.2.0.0/24", &ts);
+	ts_payload_encode(m, PAYLOAD_TSr, &ts, 1);
+	proposal_list_unref(with_ke);
+	insider_send(insider);
+}
+
+/* The insider's SPI of the pair that is there. */
+static uint32_t insiders_spi(struct stage *stage)
+{
+	struct ike_sa_view view;
+	struct ike_walk walk;
+
+	ike_walk_start(stage->node->engine, &walk);
+	assert_true(ike_walk_next(&walk, &view));
+	ike_walk_end(&walk);
+	return view.child.out_spi;
+}
+
+static void rekeying_sends_by_the_old_pair_until_it_is_deleted(void **state)
+{
+	struct wish wish = {.rekeys = true, .spi = 0xdddd0001};
+	struct stage stage;
+	const struct ipsec_sa *out;
+	uint32_t old;
+
+	(void)state;
+	stage_set(&stage, false, 1);
+	set_up_with_responder(&stage);
+	wish.rekeyed_spi = old = insiders_spi(&stage);
+	ask_for(&stage, 2, &wish);
+	assert_int_equal(next_notify(&stage), 1 << 16); /* no notify in it */
+	assert_int_equal(count_established(stage.node), 2);
+	out = node_outbound_sa(stage.node, old, 0);
+	assert_non_null(out);
+	assert_null(node_outbound_sa(stage.node, wish.spi, 0));
+	assert_int_equal(node_sending_sa(stage.node, out->reqid)->spi, old);
+	insider_begin(stage.insider, EXCHANGE_INFORMATIONAL, 0, 3);
+	delete_payload_encode(&stage.insider->m, PROTOCOL_ESP, &old, 1);
+	insider_send(stage.insider);
+	insider_wait(stage.insider, 40);
+	assert_null(node_outbound_sa(stage.node, old, 0));
+	assert_non_null(node_outbound_sa(stage.node, wish.spi, 0));
+	assert_int_equal(count_established(stage.node), 1);
+	end(&stage);
+}
+
+static void rekeying_is_refused_by_the_book(void **state)
+{
+	struct stage stage;
+	struct wish unknown = {.rekeys = true, .rekeyed_spi = 0x77777777, .spi = 0xdddd0001},
+		    alien = {.wrong_selectors = true, .spi = 0xdddd0002},
+		    wrong_group = {.spi = 0xdddd0003, .group = 19}, same = {.spi = 0xdddd0004};
+
+	(void)state;
+	stage_set(&stage, false, 1);
+	stage.connection->pfs = true;
+	set_up_with_responder(&stage);
+	ask_for(&stage, 2, &unknown);
+	assert_int_equal(next_notify(&stage), N_CHILD_SA_NOT_FOUND);
+	ask_for(&stage, 3, &alien);
+	assert_int_equal(next_notify(&stage), N_TS_UNACCEPTABLE);
+	ask_for(&stage, 4, &wrong_group);
+	assert_int_equal(next_notify(&stage), N_INVALID_KE_PAYLOAD);
+	ask_for(&stage, 5, &same); /* without the key exchange that the connection insists on */
+	assert_int_equal(next_notify(&stage), N_NO_PROPOSAL_CHOSEN);
+	assert_int_equal(count_established(stage.node), 1);
+	end(&stage);
+}
+
+static void ike_sa_that_is_rekeyed_takes_no_more_requests(void **state)
+{
+	struct wish ike = {.ike = true, .group = 31}, child = {.spi = 0xdddd0001};
+	struct stage stage;
+
+	(void)state;
+	stage_set(&stage, false, 1);
+	set_up_with_responder(&stage);
+	ask_for(&stage, 2, &ike);
+	assert_int_equal(next_notify(&stage), 1 << 16);
+	assert_int_equal(ike_engine_sa_count(stage.node->engine), 2);
+	ask_for(&stage, 3, &ike);
+	assert_int_equal(next_notify(&stage), N_TEMPORARY_FAILURE);
+	ask_for(&stage, 4, &child);
+	assert_int_equal(next_notify(&stage), N_TEMPORARY_FAILURE);
+	assert_int_equal(ike_engine_sa_count(stage.node->engine), 2);
+	assert_int_equal(count_established(stage.node), 1);
+	end(&stage);
+}
+
+static void peer_cannot_fill_the_memory_with_child_sas(void **state)
 {
 	struct stage stage;
 
 	(void)state;
 	stage_set(&stage, false, 1);
 	set_up_with_responder(&stage);
-	insider_begin(stage.insider, EXCHANGE_CREATE_CHILD_SA, 0, 2);
-	chain_create_child(stage.insider);
-	insider_send(stage.insider);
-	assert_int_equal(next_notify(&stage), N_NO_ADDITIONAL_SAS);
-	assert_int_equal(count_established(stage.node), 1);
+	for (unsigned i = 0; i < 200; i++) {
+		struct wish wish = {.spi = 0xdddd0000 + i};
+
+		ask_for(&stage, 2 + i, &wish);
+		assert_int_equal(next_notify(&stage), i < 127 ? 1 << 16 : N_NO_ADDITIONAL_SAS);
+	}
+	assert_int_equal(count_established(stage.node), 128);
 	end(&stage);
 }
 
@@ -650,7 +770,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(malformed_request_is_fatal),
 		cmocka_unit_test(unknown_critical_payload_is_refused_and_the_sa_stays),
-		cmocka_unit_test(new_child_sas_are_refused),
+		cmocka_unit_test(rekeying_sends_by_the_old_pair_until_it_is_deleted),
+		cmocka_unit_test(rekeying_is_refused_by_the_book),
+		cmocka_unit_test(ike_sa_that_is_rekeyed_takes_no_more_requests),
+		cmocka_unit_test(peer_cannot_fill_the_memory_with_child_sas),
 		cmocka_unit_test(nobody_is_kept_by_deleting_again),
 		cmocka_unit_test(deletes_of_other_protocols_are_passed_over),
 		cmocka_unit_test(who_is_not_authenticated_can_only_authenticate),

@@ -1,4 +1,6 @@
-/* simulator [--seed FIRST] [--count N] [--verbose]: runs seeds and says which broke what. */
+/* simulator [--seed FIRST] [--count N] [--rekeys] [--verbose]: runs seeds and says which broke
+ * what. */
+#include "rekeys.h"
 #include "scenario.h"
 
 #include "base/log.h"
@@ -12,9 +14,12 @@
 
 static int usage(const char *program)
 {
-	fprintf(stderr, "usage: %s [--seed FIRST] [--count N] [--verbose]\n", program);
+	fprintf(stderr, "usage: %s [--seed FIRST] [--count N] [--rekeys] [--verbose]\n", program);
 	return 2;
 }
+
+static bool (*run)(uint64_t seed, bool verbose, struct tally *tally, char *failure,
+	size_t failure_size) = scenario_run;
 
 static bool run_group(
 	const char *program, uint64_t first, uint64_t count, bool verbose, struct tally *tally)
@@ -23,10 +28,11 @@ static bool run_group(
 	bool ok = true;
 
 	for (uint64_t seed = first; seed < first + count; seed++) {
-		if (scenario_run(seed, verbose, tally, failure, sizeof(failure)))
+		if (run(seed, verbose, tally, failure, sizeof(failure)))
 			continue;
-		printf("# seed %llu: %s\n#   again: %s --seed %llu --count 1 --verbose\n",
-			(unsigned long long)seed, failure, program, (unsigned long long)seed);
+		printf("# seed %llu: %s\n#   again: %s --seed %llu --count 1%s --verbose\n",
+			(unsigned long long)seed, failure, program, (unsigned long long)seed,
+			run == rekeys_run ? " --rekeys" : "");
 		ok = false;
 	}
 	return ok;
@@ -35,7 +41,8 @@ static bool run_group(
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"seed", required_argument, 0, 's'},
-		{"count", required_argument, 0, 'c'}, {"verbose", no_argument, 0, 'v'}, {0}};
+		{"count", required_argument, 0, 'c'}, {"rekeys", no_argument, 0, 'r'},
+		{"verbose", no_argument, 0, 'v'}, {0}};
 	uint64_t first = 1, count = 1000, groups;
 	struct tally tally = {0};
 	bool verbose = false, ok = true;
@@ -46,6 +53,8 @@ int main(int argc, char **argv)
 			first = strtoull(optarg, NULL, 0);
 		else if (option == 'c')
 			count = strtoull(optarg, NULL, 0);
+		else if (option == 'r')
+			run = rekeys_run;
 		else if (option == 'v')
 			verbose = true;
 		else
@@ -65,11 +74,11 @@ int main(int argc, char **argv)
 	}
 	printf("# %llu runs, %llu Child SAs up at their ends, %llu datagrams (%llu lost, %llu "
 	       "corrupted), "
-	       "%llu power failures, %llu virtual seconds\n",
+	       "%llu power failures, %llu rekeyings counted, %llu virtual seconds\n",
 		(unsigned long long)tally.runs, (unsigned long long)tally.tunnels,
 		(unsigned long long)tally.datagrams, (unsigned long long)tally.lost,
 		(unsigned long long)tally.corrupted, (unsigned long long)tally.restarts,
-		(unsigned long long)tally.virtual_s);
+		(unsigned long long)tally.rekeyings, (unsigned long long)tally.virtual_s);
 	urcu_qsbr_unregister_thread();
 	return ok ? 0 : 1;
 }

@@ -194,6 +194,21 @@ const struct ipsec_sa *node_outbound_sa(const struct node *node, uint32_t spi, u
 	return found ? &found->sa : NULL;
 }
 
+const struct ipsec_sa *node_sending_sa(const struct node *node, uint32_t reqid)
+{
+	const struct kernel_sa *newest = NULL;
+
+	for (unsigned i = 0; i < node->sa_count; i++) {
+		const struct kernel_sa *sa = &node->sas[i];
+
+		if (sa->present && sa->sa.direction == IPSEC_OUTBOUND &&
+			(!reqid || sa->sa.reqid == reqid) &&
+			(!newest || sa->order > newest->order))
+			newest = sa;
+	}
+	return newest ? &newest->sa : NULL;
+}
+
 /* A second outbound SA of one SPI to one peer: the dataplane and Linux refuse it. */
 static bool outbound_taken(const struct node *node, const struct ipsec_sa *sa)
 {
@@ -235,6 +250,7 @@ static int kernel_add(struct node *node, const struct ipsec_sa *sa)
 	node->sas[place].sa = *sa;
 	node->sas[place].sa.local_ts = node->sas[place].sa.remote_ts = NULL;
 	node->sas[place].present = true;
+	node->sas[place].order = ++node->sa_order;
 	return 0;
 }
 
@@ -533,16 +549,32 @@ ike_watcher node_watcher(struct node *node)
 	return node->watcher_count;
 }
 
-void node_terminate_watched(struct node *node, const struct connection *c, bool unroute)
+static void expect_releases(struct node *node, ike_watcher watcher, unsigned met)
 {
-	ike_watcher watcher = node_watcher(node);
-	unsigned *left = &node->watcher_left[watcher ? watcher - 1 : 0], met;
+	unsigned *left = &node->watcher_left[watcher - 1];
 
-	if (!watcher)
-		return;
-	*left = UINT32_MAX; /* some may come at once */
-	met = ike_engine_terminate(node->engine, c, unroute, watcher);
 	*left -= UINT32_MAX - met;
 	if (!*left)
 		node->watcher_state[watcher - 1] = 2;
+}
+
+void node_terminate_watched(struct node *node, const struct connection *c, bool unroute)
+{
+	ike_watcher watcher = node_watcher(node);
+
+	if (!watcher)
+		return;
+	node->watcher_left[watcher - 1] = UINT32_MAX; /* some may come at once */
+	expect_releases(
+		node, watcher, ike_engine_terminate(node->engine, c, unroute, watcher));
+}
+
+void node_rekey_watched(struct node *node, const struct connection *c, enum ike_sa_kind kind)
+{
+	ike_watcher watcher = node_watcher(node);
+
+	if (!watcher)
+		return;
+	node->watcher_left[watcher - 1] = UINT32_MAX;
+	expect_releases(node, watcher, ike_engine_rekey(node->engine, c, kind, watcher));
 }

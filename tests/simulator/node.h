@@ -14,6 +14,7 @@
 
 struct kernel_sa {
 	bool present;
+	uint64_t order; /* of addition */
 	struct ipsec_sa sa;
 };
 
@@ -44,6 +45,7 @@ struct node {
 	unsigned kernel_errors, overload; /* percent */
 	struct kernel_sa sas[NODE_SAS_MAX];
 	unsigned sa_count;
+	uint64_t sa_order;
 	struct kernel_policy policies[NODE_POLICIES_MAX];
 	unsigned policy_count;
 	uint32_t spis[NODE_SPIS_MAX]; /* given out, neither released nor deleted with their SA */
@@ -67,9 +69,13 @@ int node_route(struct world *world, const struct ike_path *path, struct ike_path
 ike_watcher node_watcher(struct node *node);
 /* Takes the connection down with a watcher that waits for the end of each SA. */
 void node_terminate_watched(struct node *node, const struct connection *c, bool unroute);
+/* The same for a rekeying. */
+void node_rekey_watched(struct node *node, const struct connection *c, enum ike_sa_kind kind);
 const struct ipsec_sa *node_inbound_sa(const struct node *node, uint32_t spi);
 /* Of the Child SA #id; 0: of any. */
 const struct ipsec_sa *node_outbound_sa(const struct node *node, uint32_t spi, uint64_t id);
+/* The outbound SA that packets of this reqid leave by: the newest (0: of any). NULL: none. */
+const struct ipsec_sa *node_sending_sa(const struct node *node, uint32_t reqid);
 unsigned node_live_sas(const struct node *node);
 bool node_has_policy(const struct node *node, const struct ipsec_policy *policy);
 

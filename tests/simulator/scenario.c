@@ -93,9 +93,12 @@ static void add_connection(struct run *run, const struct plan *plan, bool at_ini
 		return;
 	}
 	c->reqid = 16384 + c->serial;
-	c->ike_life_s = c->child_life_s =
-		random_chance(&dice, 40) ? 90 + random_below(&dice, 300) : 28800;
-	c->rekey_margin_s = c->ike_life_s / 6;
+	c->ike_life_s = random_chance(&dice, 40) ? 90 + random_below(&dice, 300) : 28800;
+	c->child_life_s = random_chance(&dice, 40) ? 60 + random_below(&dice, 300) : 28800;
+	c->rekey_margin_s =
+		(c->ike_life_s < c->child_life_s ? c->ike_life_s : c->child_life_s) / 6;
+	c->pfs = random_chance(&dice, 50);
+	c->reauth = random_chance(&dice, 20);
 	c->rekey_fuzz_percent = 100;
 	c->rekey = true;
 	c->retransmit_interval_ms = 500;
@@ -206,6 +209,23 @@ static void do_terminate(struct world *world, unsigned at, void *arg)
 	connection_unref(c);
 }
 
+/* Both ends at one time, every other time. */
+static void do_rekey(struct world *world, unsigned at, void *arg)
+{
+	struct plan *plan = arg;
+	enum ike_sa_kind kind = random_chance(&world->random, 50) ? IKE_SA : CHILD_SA;
+	bool both = random_chance(&world->random, 50);
+
+	for (unsigned i = 0; i < world->node_count; i++) {
+		struct node *node = world->nodes[i];
+		struct connection *c = catalogue_by_name(node->catalogue, plan->name);
+
+		if (c && node->engine && (i == at || both))
+			node_rekey_watched(node, c, kind);
+		connection_unref(c);
+	}
+}
+
 static void do_start(struct world *world, unsigned at, void *arg)
 {
 	(void)arg;
@@ -252,6 +272,10 @@ static void schedule_chaos(struct run *run)
 		if (random_chance(dice, 50))
 			world_act(world, plan->initiator, random_below(dice, CHAOS_MS), do_initiate,
 				plan);
+		for (unsigned n = random_below(dice, 6); n; n--)
+			world_act(world,
+				random_chance(dice, 50) ? plan->initiator : plan->responder,
+				random_below(dice, CHAOS_MS + CALM_MS / 2), do_rekey, plan);
 	}
 	for (unsigned i = 0; i < world->node_count; i++) {
 		if (random_chance(dice, 30))

@@ -5,7 +5,7 @@
 #include "world.h"
 
 struct tally {
-	uint64_t runs, tunnels, datagrams, lost, corrupted, restarts, virtual_s;
+	uint64_t runs, tunnels, datagrams, lost, corrupted, restarts, rekeyings, virtual_s;
 };
 
 /* Runs the seed from the first message to the last. False: `failure` names the broken invariant. */

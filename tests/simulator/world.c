@@ -214,6 +214,8 @@ void world_run(struct world *world, uint64_t until_ms)
 			struct event event = take_event(world);
 
 			handle(world, &event);
+			if (world->watch)
+				world->watch(world);
 		}
 		urcu_qsbr_quiescent_state();
 	}

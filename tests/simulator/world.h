@@ -60,6 +60,7 @@ struct world {
 		struct world *world, const struct ike_path *path, const uint8_t *bytes, size_t len);
 	void (*hear)(struct node *node, ike_watcher watcher, enum ike_rc code, const char *line,
 		size_t len);
+	void (*watch)(struct world *world); /* after every event */
 	char failure[400]; /* the first broken invariant */
 	uint64_t datagrams, lost, corrupted, steps;
 };

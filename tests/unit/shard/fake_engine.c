@@ -240,6 +240,28 @@ unsigned ike_engine_terminate(
 	return e->sas;
 }
 
+unsigned ike_engine_rekey(struct ike_engine *e, const struct connection *c, enum ike_sa_kind kind,
+	ike_watcher watcher)
+{
+	check_thread(e);
+	(void)c;
+	(void)kind;
+	(void)watcher;
+	return 0;
+}
+
+unsigned ike_engine_delete(struct ike_engine *e, const struct connection *c,
+	enum ike_sa_kind kind, ike_watcher watcher)
+{
+	return ike_engine_rekey(e, c, kind, watcher);
+}
+
+void ike_engine_unwant(struct ike_engine *e, const struct connection *c)
+{
+	check_thread(e);
+	(void)c;
+}
+
 bool ike_engine_delete_serial(struct ike_engine *e, uint64_t serial, ike_watcher watcher)
 {
 	check_thread(e);

@@ -55,7 +55,8 @@ struct connection {
 	uint32_t reqid; /* of a template: each instance gets its own */
 	uint32_t ike_life_s, child_life_s, rekey_margin_s;
 	uint16_t rekey_fuzz_percent;
-	bool rekey; /* false: --dontrekey */
+	bool rekey;  /* false: --dontrekey */
+	bool reauth; /* the IKE SA is renewed by a new one, with authentication */
 	uint32_t retransmit_interval_ms, retransmit_timeout_s;
 	uint32_t dpd_delay_s;  /* 0: no liveness checks of ours */
 	uint32_t keying_tries; /* 0: for ever */

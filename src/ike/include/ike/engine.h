@@ -164,6 +164,18 @@ unsigned ike_engine_terminate(
 	struct ike_engine *engine, const struct connection *c, bool unroute, ike_watcher watcher);
 /* Deletes one SA (IKE or Child) by #N, which releases the watcher as above. False: not here. */
 bool ike_engine_delete_serial(struct ike_engine *engine, uint64_t serial, ike_watcher watcher);
+/* What --rekey-*, --delete-* and --down-* mean. */
+enum ike_sa_kind { IKE_SA, CHILD_SA };
+/* Rekeys this engine's SAs of the connection of that kind. Returns how many it met; the watcher is
+ * released as above, when the new SA is there and the old one has gone, or it has failed. */
+unsigned ike_engine_rekey(struct ike_engine *engine, const struct connection *c,
+	enum ike_sa_kind kind, ike_watcher watcher);
+/* Deletes this engine's SAs of the connection of that kind; what is wanted up is revived. Returns
+ * and releases as above. */
+unsigned ike_engine_delete(struct ike_engine *engine, const struct connection *c,
+	enum ike_sa_kind kind, ike_watcher watcher);
+/* The operator no longer wants it up (--down-*, before ike_engine_delete). */
+void ike_engine_unwant(struct ike_engine *engine, const struct connection *c);
 /* What another engine has told. */
 void ike_engine_news(struct ike_engine *engine, const struct ike_news *news);
 /* Deletes everything, a bounded number of SAs a call: true when more is left to do. Told peers are
@@ -181,6 +193,7 @@ struct child_view {
 	uint32_t in_spi, out_spi;
 	const char *state, *story; /* "ESTABLISHED_CHILD_SA", "established Child SA" */
 	bool established, newest;
+	bool outbound_waits; /* rekeyed by the peer: until it deletes the old one, that one sends */
 	enum ipsec_protocol protocol;
 	enum ipsec_mode mode;
 	bool udp_encapsulation, esn;
@@ -235,7 +248,7 @@ struct ike_memory {
 	uint64_t responses;    /* the last one of each IKE SA, for retransmitted requests */
 	uint64_t identities;   /* that SAs have of their own: not those of their connections */
 	uint64_t requests;     /* of ours, in flight */
-	uint64_t negotiations; /* scratch objects and IKE_SA_INIT messages, until AUTH is done */
+	uint64_t negotiations; /* scratch objects and IKE_SA_INIT messages, until AUTH is done; of CREATE_CHILD_SA */
 	uint64_t fragments;    /* of messages that are not complete yet */
 	uint64_t tables;       /* by SPI, serial, identity, connection ... */
 	uint64_t slack;        /* places in pools that no object takes */

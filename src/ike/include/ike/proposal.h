@@ -64,6 +64,9 @@ void proposal_list_unref(struct proposal_list *list);
  * PFS in CREATE_CHILD_SA. NULL when memory is out. */
 struct proposal_list *proposal_list_with_ke(
 	const struct proposal_list *list, const struct algorithm *ke);
+/* A copy, with one reference, without key exchange methods: for CREATE_CHILD_SA without PFS. NULL
+ * when memory is out. */
+struct proposal_list *proposal_list_without_ke(const struct proposal_list *list);
 bool proposal_list_equal(const struct proposal_list *a, const struct proposal_list *b);
 /* ipsec status form: "AES_GCM_16_256-HMAC_SHA2_512+HMAC_SHA2_256-DH19+DH31, ..." cut at `size`.
  * Returns `out`. */

@@ -89,6 +89,11 @@ void shard_set_initiate(struct shard_set *set, struct connection *c,
 /* On every shard; one SHARD_MAIL_DONE. */
 void shard_set_terminate(
 	struct shard_set *set, struct connection *c, bool unroute, ike_watcher watcher);
+void shard_set_rekey(
+	struct shard_set *set, struct connection *c, enum ike_sa_kind kind, ike_watcher watcher);
+/* `unwant`: it is no longer kept up. */
+void shard_set_delete(struct shard_set *set, struct connection *c, enum ike_sa_kind kind,
+	bool unwant, ike_watcher watcher);
 void shard_set_delete_serial(struct shard_set *set, uint64_t serial, ike_watcher watcher);
 /* Deletes all SAs everywhere; DONE when all peers have answered or `patience_ms` is over. Nothing
  * new is begun from then on. */
