@@ -89,6 +89,14 @@ void create_free(struct create_child *x);
 bool create_is_under_way(const struct create_child *x);
 /* Ours of this purpose that is under way; NULL: none. */
 struct create_child *create_find_ours(const struct ike_sa *sa, enum create_purpose purpose);
+/* A job in flight loses its owner. */
+void create_drop_job(struct create_child *x);
+/* What there is to be replaced, if it still is; NULL: it has gone, or has been replaced. */
+struct child_sa *create_replaceable(const struct create_child *x);
+/* Has what it is for been done by somebody else? */
+bool create_is_obsolete(const struct create_child *x);
+/* Ours, with its key pair if it has one, goes out. It may be gone afterwards. */
+void create_send(struct create_child *x);
 bool create_submit(struct create_child *x, struct crypto_job *job);
 /* What a connection offers for CREATE_CHILD_SA: with a key exchange if it wants PFS, else without.
  * NULL: no memory. */
