@@ -136,7 +136,11 @@ struct connection *client_connection(const struct clients *clients, unsigned i)
 	c->ike_proposals = proposal_list_ref(clients->ike_proposals);
 	c->child_proposals = proposal_list_ref(clients->child_proposals);
 	c->ike_life_s = c->child_life_s = 86400;
-	c->rekey = false;
+	if (clients->options->rekey_after_s) { /* the margin takes half of the life */
+		c->rekey = c->pfs = true;
+		c->rekey_margin_s = clients->options->rekey_after_s;
+		c->child_life_s = 2 * c->rekey_margin_s;
+	}
 	c->retransmit_interval_ms = retransmit_interval(clients->options, i);
 	c->retransmit_timeout_s = clients->options->retransmit_s;
 	c->dpd_delay_s = clients->options->dpd_s;

@@ -82,11 +82,12 @@ static bool pass_phase(const struct options *o, struct generator *g, enum phase 
 
 static void hold(const struct options *o, struct generator *g)
 {
-	uint64_t began = clock_ns(), up = tunnels_up(o, g);
+	uint64_t began = clock_ns();
+	struct held before = held_now(o, g);
 
 	set_phase(o, g, PHASE_HOLD);
 	(void)stopped(o->hold_s * 1000000000ull);
-	report_hold(o, g, (clock_ns() - began) / 1e9, up);
+	report_hold(o, g, (clock_ns() - began) / 1e9, before);
 }
 
 static void take_down(const struct options *o, struct generator *g)

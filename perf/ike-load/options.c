@@ -25,6 +25,7 @@ enum {
 	OPT_REMOTE_ID,
 	OPT_HOLD,
 	OPT_DPD,
+	OPT_REKEY_AFTER,
 	OPT_DELETE,
 	OPT_SHARDS,
 	OPT_RETRANSMIT,
@@ -52,6 +53,7 @@ static const struct option long_options[] = {
 	{"remote-id", required_argument, NULL, OPT_REMOTE_ID},
 	{"hold", required_argument, NULL, OPT_HOLD},
 	{"dpd", required_argument, NULL, OPT_DPD},
+	{"rekey-after", required_argument, NULL, OPT_REKEY_AFTER},
 	{"delete", no_argument, NULL, OPT_DELETE},
 	{"shards", required_argument, NULL, OPT_SHARDS},
 	{"retransmit-timeout", required_argument, NULL, OPT_RETRANSMIT},
@@ -75,7 +77,8 @@ static const char usage_text[] =
 	"  --in-flight M           most negotiations under way at once (32)\n"
 	"  --auth psk|null|rsa|ecdsa  (psk)\n"
 	"  --psk SECRET            the same for all\n"
-	"  --nssdir DIR            NSS database of --auth rsa and ecdsa, with the responder's authority\n"
+	"  --nssdir DIR            NSS database of --auth rsa and ecdsa, with the responder's "
+	"authority\n"
 	"  --cert NICKNAME         the certificate that all clients share (client): without {} in\n"
 	"                          --id-pattern then, and with a responder that lets an identity\n"
 	"                          come more than once\n"
@@ -87,6 +90,7 @@ static const char usage_text[] =
 	"  --remote-id TEXT        the responder's (@responder)\n"
 	"  --hold S                stay for so long once all are up (0)\n"
 	"  --dpd S                 liveness checks of ours, after so much silence (off)\n"
+	"  --rekey-after S         rekey each Child SA that often, with PFS (never); needs --hold\n"
 	"  --delete                take all tunnels down at the end\n"
 	"  --shards N              threads, each with ports of its own: 500+i and 4500+i (1)\n"
 	"  --retransmit-timeout S  give a request up after so long (30)\n"
@@ -210,6 +214,9 @@ static void take(struct options *o, int option, const char *name, const char *va
 		break;
 	case OPT_DPD:
 		o->dpd_s = number(name, value, 1, 86400);
+		break;
+	case OPT_REKEY_AFTER:
+		o->rekey_after_s = number(name, value, 1, 43200);
 		break;
 	case OPT_DELETE:
 		o->take_down = true;

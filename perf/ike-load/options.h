@@ -26,7 +26,7 @@ struct options {
 	const char *ike, *esp;  /* proposals, as in ipsec.conf */
 	const char *id_pattern; /* "{}" stands for the tunnel's number */
 	const char *remote_id;
-	unsigned hold_s, dpd_s, retransmit_s, timeout_s;
+	unsigned hold_s, dpd_s, rekey_after_s, retransmit_s, timeout_s;
 	unsigned socket_buffer;  /* bytes; 0: the system's default */
 	unsigned jitter_percent; /* of the clients' first retransmission interval */
 	bool take_down, json;

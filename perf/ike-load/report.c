@@ -231,19 +231,27 @@ void report_setup(const struct options *o, const struct generator *g)
 
 /* ---- afterwards ------------------------------------------------------------------------ */
 
-void report_hold(
-	const struct options *o, const struct generator *g, double seconds, uint64_t up_before)
+struct held held_now(const struct options *o, const struct generator *g)
 {
-	unsigned long long up = tunnels_up(o, g), before = up_before;
+	return (struct held){
+		.up = tunnels_up(o, g), .established = sum(o, g, "total.ikev2.child.established")};
+}
+
+void report_hold(
+	const struct options *o, const struct generator *g, double seconds, struct held before)
+{
+	unsigned long long up = tunnels_up(o, g);
 	unsigned long long checks = sum(o, g, "total.ike.dpd.sent"),
-			   answered = sum(o, g, "total.ike.dpd.recv");
+			   answered = sum(o, g, "total.ike.dpd.recv"),
+			   rekeyed = held_now(o, g).established - before.established;
 
 	printf(o->json ? "{\"phase\": \"hold\", \"seconds\": %.3f, \"up_before\": %llu, "
 			 "\"up_after\": "
-			 "%llu, \"dpd_sent\": %llu, \"dpd_received\": %llu}\n"
+			 "%llu, \"dpd_sent\": %llu, \"dpd_received\": %llu, \"rekeyed\": "
+			 "%llu}\n"
 		       : "held for %.1f s: %llu tunnels before, %llu after; %llu liveness checks "
-			 "sent, %llu received\n",
-		seconds, before, up, checks, answered);
+			 "sent, %llu received; %llu Child SAs rekeyed\n",
+		seconds, (unsigned long long)before.up, up, checks, answered, rekeyed);
 	fflush(stdout);
 }
 

@@ -7,9 +7,14 @@
 /* Each writes its phase to standard output: a line of JSON, or for people. The threads are done
  * with the phase, or have nothing to do in it. */
 void report_setup(const struct options *options, const struct generator *generators);
-/* `up_before`: tunnels at its begin. */
+/* How things stand, for a comparison later. */
+struct held {
+	uint64_t up, established; /* Child SAs: now, and ever */
+};
+struct held held_now(const struct options *options, const struct generator *generators);
+/* `before`: at its begin. */
 void report_hold(const struct options *options, const struct generator *generators, double seconds,
-	uint64_t up_before);
+	struct held before);
 void report_delete(
 	const struct options *options, const struct generator *generators, double seconds);
 /* Child SAs that are up. */

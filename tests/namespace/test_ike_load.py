@@ -48,6 +48,16 @@ def test_all_come_up_stay_and_go(crowd):
     assert counters['total.ike.dpd.recv'] >= 300
 
 
+def test_child_sas_are_rekeyed_while_they_are_held(crowd):
+    clients, pluto = crowd
+    status, phases = load(clients, '--tunnels', '100', '--hold', '9', '--rekey-after', '3')
+    hold = phases['hold']
+    assert status == 0 and hold['up_after'] >= 100 and hold['rekeyed'] >= 100
+    counters = pluto.counters()
+    assert counters['total.ikev2.child.established'] == 100 + hold['rekeyed']
+    assert counters['current.states.iketype.authenticated'] == 100
+
+
 def test_clients_have_addresses_and_identities_of_their_own(crowd):
     clients, pluto = crowd
     load(clients, '--tunnels', '50', '--id-pattern', '@unit{}.test')
