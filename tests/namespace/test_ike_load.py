@@ -96,7 +96,7 @@ def test_failures_are_counted_by_cause(crowd):
     assert phases['setup']['retransmits'] >= 5
 
 
-@pytest.mark.parametrize('options', [('--tunnels', '0'), ('--rate', 'x'), ('--auth', 'rsa'), ('--shards', '65'),
+@pytest.mark.parametrize('options', [('--tunnels', '0'), ('--rate', 'x'), ('--auth', 'dss'), ('--shards', '65'),
                                      ('--source-prefix', '2001:db8::/32'), ('--client-net', '10.0.0.0/30')])
 def test_bad_options_are_named(crowd, options):
     clients, _ = crowd
