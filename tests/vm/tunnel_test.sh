@@ -81,14 +81,15 @@ test_terminate_and_delete() {
 	ping_from left 10.2.0.1
 }
 
-replaced() {
-	log_has left 'to replace #'
+rekeyed() {
+	log_has left 'rekeyed Child SA #'
 }
 
 test_soft_limit() {
 	connect $left $right --tunnel --ipsec-max-bytes 20000
-	in_ns left ping -n -q -c 30 -i 0.02 -s 1000 10.2.0.1
-	until_true 20 replaced || fail "no replacement: $(tail -n 20 "$work/left/pluto.log")"
+	in_ns left ping -n -q -c 30 -i 0.02 -s 1000 10.2.0.1 >"$work/ping"
+	grep -q ' 0% packet loss' "$work/ping" || fail "lost while rekeying: $(cat "$work/ping")"
+	until_true 20 rekeyed || fail "not rekeyed: $(tail -n 20 "$work/left/pluto.log")"
 	until_true 20 has_sas left 2 || fail "the old SAs stay: $(ip -n left -s xfrm state)"
 	check_traffic 10.2.0.1 192.0.2.1 192.0.2.2
 }
