@@ -269,7 +269,7 @@ const char *identity_text(const struct identity *id, char out[IDENTITY_TEXT_MAX]
 		if (dn_is_well_formed(bytes_of(id->data, id->len)) &&
 			dn_text(bytes_of(id->data, id->len), out, IDENTITY_TEXT_MAX)[0] != '\0')
 			break;
-		/* fall through */
+		__attribute__((fallthrough));
 	default: /* a name without attributes, and what is none */
 		append(out, &used, "@~");
 		append_hex(out, &used, id);
