@@ -133,7 +133,7 @@ bool sk_open(struct crypto_context *crypto, const struct sk_keys *keys, uint8_t 
 		return false;
 	struct bytes body = last->body;
 	size_t numbers = last->type == PAYLOAD_SKF ? SKF_HEADER_LEN - SK_HEADER_LEN : 0;
-	if (body.len < numbers)
+	if (body.len <= numbers)
 		return false;
 	body = bytes_of(body.data + numbers, body.len - numbers);
 	/* The ICV covers the message from its first byte, and is its last bytes. */

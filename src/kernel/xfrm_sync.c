@@ -70,19 +70,30 @@ static int send_built(struct xfrm_sync *s)
 	return error;
 }
 
+/* The kernel aligns messages of a dump by 4, their structures want 8. What lay before it has been
+ * taken. */
+static struct nlmsghdr *align(struct nlmsghdr *h)
+{
+	size_t over = (uintptr_t)h % 8;
+	void *to = (uint8_t *)h - over;
+
+	return over ? memmove(to, h, h->nlmsg_len) : h;
+}
+
 /* Until the end of the answer. `take` gets what is no acknowledgement. */
 static int await(struct xfrm_sync *s, take_item *take, void *arg)
 {
 	for (;;) {
 		ssize_t n = recv(nl_socket_get_fd(s->socket), s->buffer, sizeof(s->buffer), 0);
-		struct nlmsghdr *h = (struct nlmsghdr *)s->buffer;
+		struct nlmsghdr *h, *next = (struct nlmsghdr *)s->buffer;
 		int left = (int)n;
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN ? ETIMEDOUT : errno;
-		for (; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
+		while (nlmsg_ok(h = next, left)) {
+			next = nlmsg_next(h, &left);
 			if (h->nlmsg_seq != s->sequence)
 				continue;
 			if (h->nlmsg_type == NLMSG_DONE)
@@ -90,7 +101,7 @@ static int await(struct xfrm_sync *s, take_item *take, void *arg)
 			if (h->nlmsg_type == NLMSG_ERROR)
 				return -((struct nlmsgerr *)nlmsg_data(h))->error;
 			if (take)
-				take(arg, h);
+				take(arg, align(h));
 		}
 	}
 }
