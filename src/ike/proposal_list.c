@@ -59,8 +59,8 @@ static void add_ke(struct proposal *p, const struct algorithm *ke)
 			(struct transform){.type = TRANSFORM_KE, .id = ke->id};
 }
 
-struct proposal_list *proposal_list_with_ke(
-	const struct proposal_list *list, const struct algorithm *ke)
+/* The caller's own, to be changed. */
+static struct proposal_list *copy_of(const struct proposal_list *list)
 {
 	size_t size = sizeof(*list) + list->count * sizeof(list->proposals[0]);
 	struct proposal_list *copy = malloc(size);
@@ -69,21 +69,24 @@ struct proposal_list *proposal_list_with_ke(
 		return NULL;
 	memcpy(copy, list, size);
 	copy->references = 1;
-	for (unsigned i = 0; i < copy->count; i++)
+	return copy;
+}
+
+struct proposal_list *proposal_list_with_ke(
+	const struct proposal_list *list, const struct algorithm *ke)
+{
+	struct proposal_list *copy = copy_of(list);
+
+	for (unsigned i = 0; copy && i < copy->count; i++)
 		add_ke(&copy->proposals[i], ke);
 	return copy;
 }
 
 struct proposal_list *proposal_list_without_ke(const struct proposal_list *list)
 {
-	size_t size = sizeof(*list) + list->count * sizeof(list->proposals[0]);
-	struct proposal_list *copy = malloc(size);
+	struct proposal_list *copy = copy_of(list);
 
-	if (copy == NULL)
-		return NULL;
-	memcpy(copy, list, size);
-	copy->references = 1;
-	for (unsigned i = 0; i < copy->count; i++) {
+	for (unsigned i = 0; copy && i < copy->count; i++) {
 		struct proposal *p = &copy->proposals[i];
 		unsigned kept = 0;
 		for (unsigned t = 0; t < p->transform_count; t++)

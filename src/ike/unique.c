@@ -62,20 +62,25 @@ static void supersede(struct ike_engine *engine, const struct ike_news *news, bo
 	}
 }
 
-void unique_established(struct ike_sa *sa, bool initial_contact)
+struct ike_news news_of(const struct ike_sa *sa, enum ike_news_kind kind)
 {
-	struct ike_engine *engine = sa->engine;
-	struct ike_news news = {
-		.kind = IKE_NEWS_ESTABLISHED,
+	return (struct ike_news){
+		.kind = kind,
 		.local = sa->local_id,
 		.remote = sa->remote_id,
 		.connection_serial = sa->connection->serial,
 		.ike_serial = sa->serial,
 		.peer = sa->path.remote.address,
 		.initiator = sa->initiator,
-		.initial_contact = initial_contact,
 	};
+}
 
+void unique_established(struct ike_sa *sa, bool initial_contact)
+{
+	struct ike_engine *engine = sa->engine;
+	struct ike_news news = news_of(sa, IKE_NEWS_ESTABLISHED);
+
+	news.initial_contact = initial_contact;
 	if (sa->remote_id->kind == ID_NULL || (!engine->config.unique_ids && !initial_contact))
 		return;
 	supersede(engine, &news, false);

@@ -10,4 +10,7 @@ uint64_t unique_hash(const struct identity *local, const struct identity *remote
 /* The SA carries its traffic: older ones of its peer go, here and in every other engine. */
 void unique_established(struct ike_sa *sa, bool initial_contact);
 
+/* What other engines are to know of the SA; identities are the SA's own. */
+struct ike_news news_of(const struct ike_sa *sa, enum ike_news_kind kind);
+
 #endif

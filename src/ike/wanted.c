@@ -3,6 +3,7 @@
 
 #include "engine_state.h"
 #include "failure.h"
+#include "unique.h"
 
 #include <stdlib.h>
 
@@ -174,15 +175,7 @@ void wanted_gone_elsewhere(struct ike_engine *engine, const struct ike_news *new
 /* Nobody wants it here, but another engine may. */
 static void tell_gone(const struct ike_sa *sa)
 {
-	struct ike_news news = {
-		.kind = IKE_NEWS_GONE,
-		.local = sa->local_id,
-		.remote = sa->remote_id,
-		.connection_serial = sa->connection->serial,
-		.ike_serial = sa->serial,
-		.peer = sa->path.remote.address,
-		.initiator = sa->initiator,
-	};
+	struct ike_news news = news_of(sa, IKE_NEWS_GONE);
 
 	if (sa->established_ms && !connection_is_template(sa->connection))
 		sa->engine->host->tell(sa->engine->host, &news);
