@@ -334,6 +334,8 @@ static const struct whack_command commands[] = {
 	{"rereadsecrets", NAME_NONE, {NULL}},
 	{"rereadcerts", NAME_NONE, {NULL}},
 	{"rereadall", NAME_NONE, {NULL}},
+	{"fetchcrls", NAME_NONE, {NULL}},
+	{"purgeocsp", NAME_NONE, {NULL}},
 	{"ddos-mode", NAME_NONE, {"value", NULL}},
 	{"clearstats", NAME_NONE, {NULL}},
 	{"shutdown", NAME_NONE, {"leave-state", NULL}},

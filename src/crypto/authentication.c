@@ -154,7 +154,7 @@ static enum crypto_job_result verify(struct authentication_job *job)
 	struct peer_certificate *peer = validated_find(validated, job->certificates[0], now_s);
 	enum crypto_job_result result;
 
-	if (!peer)
+	if (!peer && !credentials_ask_of_each(job->credentials))
 		peer = validated_by_issuer(validated, job->certificates[0], now_s);
 	if (!peer)
 		return CRYPTO_JOB_UNKNOWN_CHAIN;

@@ -86,6 +86,9 @@ void validated_add_issuer(struct validated *v, uint64_t generation, struct bytes
 	struct bytes crl, const struct peer_certificate *peer, int64_t until_s);
 
 struct validated *credentials_validated(struct credentials *credentials);
+/* Is an end certificate's own authority not enough to accept it (validated_by_issuer), because an OCSP responder is to be
+ * asked? */
+bool credentials_ask_of_each(const struct credentials *credentials);
 
 /* ---- validation by NSS (validation.c) ---- */
 /* Fills in the chain's authorities and remembers the issuer. False with a reason. */

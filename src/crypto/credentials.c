@@ -1,6 +1,9 @@
 /* The NSS database: opened, searched, listed. */
 #include "credentials_nss.h"
 
+#include "crl_points.h"
+#include "revocation_nss.h"
+
 #include "base/secret.h"
 
 #include <errno.h>
@@ -96,17 +99,38 @@ static void log_in_to_tokens(struct credentials *c)
 
 /* ---- open and close ------------------------------------------------------------------ */
 
+static bool copy_text(const char **to, const char *from)
+{
+	*to = from ? strdup(from) : NULL;
+	return *to || !from;
+}
+
+static bool copy_revocation(struct revocation_config *to, const struct revocation_config *from)
+{
+	bool ok;
+
+	*to = *from;
+	ok = copy_text(&to->crl_interface, from->crl_interface);
+	ok = copy_text(&to->ocsp_uri, from->ocsp_uri) && ok;
+	return copy_text(&to->ocsp_trust_name, from->ocsp_trust_name) && ok;
+}
+
 struct credentials *credentials_new(const struct credentials_config *config)
 {
 	struct credentials *c = calloc(1, sizeof(*c));
+	bool copied;
 
 	if (!c)
 		return NULL;
+	pthread_rwlock_init(&c->crls_change, NULL);
 	c->directory = strdup(config->directory);
 	c->password_file = config->password_file ? strdup(config->password_file) : NULL;
 	c->keys_stay = config->keys_stay;
 	c->validated = validated_new();
-	if (c->directory && c->validated && (c->password_file || !config->password_file))
+	c->crl_points = crl_points_new(config->revocation.crl_check_interval_s);
+	copied = copy_revocation(&c->revocation, &config->revocation);
+	if (c->directory && c->validated && c->crl_points && copied &&
+		(c->password_file || !config->password_file))
 		return c;
 	credentials_free(c);
 	return NULL;
@@ -159,6 +183,8 @@ bool credentials_open(struct credentials *c, char *error, size_t error_size)
 	if (!ok)
 		return false;
 	log_in_to_tokens(c);
+	if (!revocation_start(c, error, error_size))
+		return false;
 	__atomic_store_n(&c->open, true, __ATOMIC_RELEASE);
 	return true;
 }
@@ -178,10 +204,16 @@ void credentials_free(struct credentials *c)
 {
 	if (!c)
 		return;
+	revocation_stop(c);
 	forget_own(c);
 	validated_free(c->validated);
 	if (c->initialized_nss)
 		NSS_Shutdown(); /* fails where somebody has a key still; the process ends anyway */
+	crl_points_free(c->crl_points); /* NSS had its CRLs */
+	pthread_rwlock_destroy(&c->crls_change);
+	free((void *)(uintptr_t)c->revocation.crl_interface);
+	free((void *)(uintptr_t)c->revocation.ocsp_uri);
+	free((void *)(uintptr_t)c->revocation.ocsp_trust_name);
 	free(c->directory);
 	free(c->password_file);
 	free(c);
@@ -426,16 +458,28 @@ static void list_crl(const CERTCrl *crl, credentials_visit_crl *visit, void *arg
 	visit(&facts, arg);
 }
 
-void credentials_list_crls(struct credentials *c, credentials_visit_crl *visit, void *arg)
+static void list_database_crls(credentials_visit_crl *visit, void *arg)
 {
 	CERTCrlHeadNode *head = NULL;
 
-	if (!credentials_are_open(c) ||
-		SEC_LookupCrls(CERT_GetDefaultCertDB(), &head, SEC_CRL_TYPE) != SECSuccess || !head)
+	if (SEC_LookupCrls(CERT_GetDefaultCertDB(), &head, SEC_CRL_TYPE) != SECSuccess || !head)
 		return;
 	for (CERTCrlNode *at = head->first; at; at = at->next) {
 		list_crl(&at->crl->crl, visit, arg);
 		SEC_DestroyCrl(at->crl);
 	}
 	PORT_FreeArena(head->arena, PR_FALSE);
+}
+
+void credentials_list_crls(struct credentials *c, credentials_visit_crl *visit, void *arg)
+{
+	if (!credentials_are_open(c))
+		return;
+	list_database_crls(visit, arg);
+	crl_points_list(c->crl_points, visit, NULL, arg);
+}
+
+void credentials_list_fetches(struct credentials *c, credentials_visit_fetch *visit, void *arg)
+{
+	crl_points_list(c->crl_points, NULL, visit, arg);
 }

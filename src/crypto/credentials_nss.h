@@ -4,6 +4,8 @@
 
 #include "authentication_private.h"
 
+#include <pthread.h>
+
 #include <cert.h>
 #include <certdb.h>
 #include <keyhi.h>
@@ -19,6 +21,10 @@ struct credentials {
 	bool open; /* atomic; never closed before the end */
 	bool initialized_nss;
 	struct validated *validated;
+	struct revocation_config revocation; /* its texts are copies */
+	struct crl_points *crl_points;
+	pthread_rwlock_t crls_change; /* read by validations */
+	struct crl_fetcher *crl_fetcher; /* atomic; NULL: nothing is fetched yet */
 	/* The owner's thread only. */
 	struct own_certificate **known;
 	unsigned known_count;

@@ -1,8 +1,10 @@
 /* The validation of a peer's chain by NSS (RFC 4945, section 5; RFC 5280): path to an authority in
- * the database, validity, usage, constraints, the database's CRLs. May block. */
+ * the database, validity, usage, constraints, revocation. May block. */
 #include "credentials_nss.h"
+#include "revocation_nss.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <certt.h>
@@ -159,6 +161,15 @@ static const char *words(PRErrorCode error, const CERTCertificate *certificate, 
 	case SEC_ERROR_BAD_DER:
 	case SEC_ERROR_EXTENSION_VALUE_INVALID:
 		return "it is malformed";
+	case SEC_ERROR_REVOKED_CERTIFICATE_OCSP:
+		return "its authority's OCSP responder says that it has been revoked";
+	case SEC_ERROR_OCSP_UNKNOWN_CERT:
+		return "its authority's OCSP responder does not know it";
+	case SEC_ERROR_OCSP_SERVER_ERROR:
+	case SEC_ERROR_OCSP_TRY_SERVER_LATER:
+	case SEC_ERROR_OCSP_UNKNOWN_RESPONSE_STATUS:
+	case SEC_ERROR_OCSP_BAD_HTTP_RESPONSE:
+		return "its authority's OCSP responder gives no answer";
 	case SEC_ERROR_CRL_INVALID:
 	case SEC_ERROR_CRL_BAD_SIGNATURE:
 	case SEC_ERROR_CRL_EXPIRED:
@@ -196,46 +207,37 @@ static int64_t expiry(CERTCertificate *certificate)
 	return CERT_GetCertTimes(certificate, &from, &to) == SECSuccess ? to / PR_USEC_PER_SEC : 0;
 }
 
-static int64_t next_update(const CERTSignedCrl *crl, int64_t now_s)
+/* A CRL that is out of date stays in force: looked at again soon. */
+static int64_t crl_until(int64_t next_update_s, int64_t now_s)
 {
-	PRTime time;
-
-	if (!crl->crl.nextUpdate.len ||
-		DER_DecodeTimeChoice(&time, &crl->crl.nextUpdate) != SECSuccess)
-		return INT64_MAX;
-	/* One that is out of date stays in force: looked at again soon. */
-	return time / PR_USEC_PER_SEC > now_s ? time / PR_USEC_PER_SEC : now_s + 60;
+	return next_update_s > now_s ? next_update_s : now_s + 60;
 }
 
 static void remember_authorities(struct credentials *c, uint64_t generation, CERTCertificate **path,
 	unsigned count, struct peer_certificate *peer, int64_t now_s, int64_t *until_s)
 {
-	CERTSignedCrl *first = NULL;
+	struct bytes first = {0};
 	bool complete = true;
 
 	*until_s = validated_latest(now_s);
 	for (unsigned i = 0; i < count; i++) {
-		CERTSignedCrl *crl = SEC_FindCrlByName(
-			CERT_GetDefaultCertDB(), &path[i]->derSubject, SEC_CRL_TYPE);
+		struct known_crl crl = revocation_crl_of(c, &path[i]->derSubject);
 
 		complete =
 			complete &&
 			peer_certificate_add_authority(peer, bytes_of_item(&path[i]->derSubject)) &&
 			!authority_limits_issued(bytes_of_item(&path[i]->derCert));
 		*until_s = earliest(*until_s, expiry(path[i]));
-		if (crl)
-			*until_s = earliest(*until_s, next_update(crl, now_s));
+		*until_s = earliest(*until_s, crl_until(crl.next_update_s, now_s));
 		if (i == 0)
-			first = crl;
-		else if (crl)
-			SEC_DestroyCrl(crl);
+			first = crl.der;
+		else
+			free((void *)(uintptr_t)crl.der.data);
 	}
 	if (complete && count > 0)
 		validated_add_issuer(c->validated, generation, bytes_of_item(&path[0]->derCert),
-			first && first->derCrl ? bytes_of_item(first->derCrl) : (struct bytes){0},
-			peer, *until_s);
-	if (first)
-		SEC_DestroyCrl(first);
+			first, peer, *until_s);
+	free((void *)(uintptr_t)first.data);
 }
 
 /* The authorities of the path that NSS found, the end certificate's issuer first. */
@@ -261,23 +263,18 @@ static unsigned path_of(
 static SECStatus verify_path(
 	CERTCertificate *end, int64_t now_s, CERTValOutParam *out, struct credentials *c)
 {
-	/* What the database's CRLs say, and nothing from the network. */
-	PRUint64 methods[] = {CERT_REV_M_TEST_USING_THIS_METHOD |
-				      CERT_REV_M_FORBID_NETWORK_FETCHING |
-				      CERT_REV_M_IGNORE_IMPLICIT_DEFAULT_SOURCE |
-				      CERT_REV_M_SKIP_TEST_ON_MISSING_SOURCE,
-		CERT_REV_M_DO_NOT_TEST_USING_THIS_METHOD | CERT_REV_M_FORBID_NETWORK_FETCHING};
-	CERTRevocationTests tests = {.number_of_defined_methods = 2,
-		.cert_rev_flags_per_method = methods,
-		.cert_rev_method_independent_flags = CERT_REV_MI_TEST_ALL_LOCAL_INFORMATION_FIRST |
-						     CERT_REV_MI_NO_OVERALL_INFO_REQUIREMENT};
-	CERTRevocationFlags revocation = {.leafTests = tests, .chainTests = tests};
+	struct revocation_rules rules;
+	SECStatus verdict;
 	CERTValInParam in[] = {
-		{.type = cert_pi_revocationFlags, .value.pointer.revocation = &revocation},
+		{.type = cert_pi_revocationFlags, .value.pointer.revocation = &rules.flags},
 		{.type = cert_pi_date, .value.scalar.time = now_s * PR_USEC_PER_SEC},
 		{.type = cert_pi_end}};
 
-	return CERT_PKIXVerifyCert(end, certificateUsageIPsec, in, out, c);
+	revocation_rules(c, &rules);
+	pthread_rwlock_rdlock(&c->crls_change);
+	verdict = CERT_PKIXVerifyCert(end, certificateUsageIPsec, in, out, c);
+	pthread_rwlock_unlock(&c->crls_change);
+	return verdict;
 }
 
 static bool verify(struct credentials *c, const struct chain *chain, struct peer_certificate *peer,
@@ -288,12 +285,15 @@ static bool verify(struct credentials *c, const struct chain *chain, struct peer
 	CERTValOutParam out[] = {
 		{.type = cert_po_trustAnchor}, {.type = cert_po_certList}, {.type = cert_po_end}};
 	bool ok = verify_path(end, now_s, out, c) == SECSuccess;
+	unsigned count = ok ? path_of(out, end, path) : 0;
+	char why[160];
 
-	if (ok)
-		remember_authorities(
-			c, generation, path, path_of(out, end, path), peer, now_s, until_s);
-	else
+	if (!ok)
 		explain(PR_GetError(), chain, now_s, refusal, size, peer->subject_text);
+	else if (!revocation_check_path(c, end, path, count, now_s, why, sizeof(why)))
+		ok = refuse(refusal, size, why, peer->subject_text);
+	else
+		remember_authorities(c, generation, path, count, peer, now_s, until_s);
 	if (out[0].value.pointer.cert)
 		CERT_DestroyCertificate(out[0].value.pointer.cert);
 	if (out[1].value.pointer.chain)

@@ -17,8 +17,9 @@ bool certificates_open(struct pluto *p, char *error, size_t size)
 {
 	const struct options *o = &p->options;
 	char password_file[4096], reason[512];
-	struct credentials_config config = {
-		.directory = o->nss_dir, .password_file = password_file};
+	struct credentials_config config = {.directory = o->nss_dir,
+		.password_file = password_file,
+		.revocation = o->revocation};
 
 	snprintf(password_file, sizeof(password_file), "%s/nsspassword", o->ipsec_dir);
 	p->credentials = credentials_new(&config);
@@ -104,6 +105,22 @@ void command_rereadcerts(struct pluto *p, struct client *client)
 	certificates_reread(p, client);
 }
 
+/* ---- revocation --------------------------------------------------------------------- */
+
+void command_fetchcrls(struct pluto *p, struct client *client)
+{
+	char why[256];
+
+	if (!revocation_fetch(p->credentials, why, sizeof(why)))
+		client_line(client, RC_FATAL, "CRLs cannot be fetched: %s", why);
+}
+
+void command_purgeocsp(struct pluto *p, struct client *client)
+{
+	(void)client;
+	revocation_purge_ocsp(p->credentials);
+}
+
 /* ---- lists -------------------------------------------------------------------------- */
 
 struct list {
@@ -179,6 +196,17 @@ static void say_crl(const struct crl_facts *f, void *arg)
 		say_time(list, "         next ", f->next_update_s);
 }
 
+static void say_fetch(const char *issuer, const char *url, int64_t due_s, void *arg)
+{
+	const struct list *list = arg;
+
+	client_line(list->client, RC_OK, "%s", "");
+	client_line(list->client, RC_OK, "issuer: %s", issuer);
+	client_line(list->client, RC_OK, "distPts: '%s'", url);
+	if (due_s > 0)
+		say_time(list, "next fetch ", due_s);
+}
+
 void command_listcrls(struct pluto *p, struct client *client)
 {
 	struct list list = {client, false, command_is_yes(client, "utc")};
@@ -186,6 +214,9 @@ void command_listcrls(struct pluto *p, struct client *client)
 	client_line(client, RC_OK, "%s", "");
 	client_line(client, RC_OK, "List of CRLs:");
 	credentials_list_crls(p->credentials, say_crl, &list);
+	client_line(client, RC_OK, "%s", "");
+	client_line(client, RC_OK, "List of CRL fetch requests:");
+	credentials_list_fetches(p->credentials, say_fetch, &list);
 }
 
 void command_listall(struct pluto *p, struct client *client)

@@ -26,6 +26,8 @@ static const struct {
 	{"rereadsecrets", command_rereadsecrets},
 	{"rereadcerts", command_rereadcerts},
 	{"rereadall", command_rereadall},
+	{"fetchcrls", command_fetchcrls},
+	{"purgeocsp", command_purgeocsp},
 	{"ddos-mode", command_ddos_mode},
 	{"clearstats", command_clearstats},
 	{"shutdown", command_shutdown},

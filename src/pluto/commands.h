@@ -19,7 +19,7 @@ command_handler command_initiate, command_terminate, command_deletestate, comman
 command_handler command_listen, command_unlisten, command_rereadsecrets, command_ddos_mode,
 	command_clearstats, command_shutdown, command_listpsks,
 	command_rereadall; /* daemon_commands.c */
-command_handler command_rereadcerts, command_listcerts, command_listcacerts, command_listcrls,
+command_handler command_rereadcerts, command_listcerts, command_listcacerts, command_listcrls, command_fetchcrls, command_purgeocsp,
 	command_listall; /* certificates.c */
 command_handler command_status, command_briefstatus, command_globalstatus, command_trafficstatus,
 	command_showstates, command_connectionstatus, command_briefconnectionstatus,

@@ -301,7 +301,8 @@ int main(int argc, char **argv)
 	int status = PLUTO_EXIT_FAIL;
 
 	block_signals();
-	if (!options_init(&p.options) || !options_parse(&p.options, argc, argv, stderr)) {
+	if (!options_init(&p.options) || !options_parse(&p.options, argc, argv, stderr) ||
+		!options_check(&p.options, stderr)) {
 		fputs("For usage information: pluto --help\n", stderr);
 	} else if (p.options.help) {
 		options_usage(stdout);

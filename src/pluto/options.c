@@ -12,6 +12,7 @@
 #define IPSEC_DEFAULT   "/etc/ipsec.d"
 #define NHELPERS_MAX    1024
 #define SHARDS_MAX      1024
+#define SECONDS_MAX     (366u * 86400)
 #define KEYS_AHEAD      64 /* docs/performance.md has what they bring */
 
 enum row_value { ROW_FLAG, ROW_REQUIRED, ROW_YES_NO /* or nothing: yes */ };
@@ -26,6 +27,7 @@ struct row {
 	row_set *set;        /* NULL: known, and not built */
 	const char *keyword; /* of config setup; NULL: only an option */
 	const char *fixed;
+	size_t field; /* offset, for the setters that fill one field of struct options */
 };
 
 static bool bad(FILE *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -82,6 +84,11 @@ static bool replace_text(char **out, const char *value, FILE *err)
 static bool yes_no(const struct row *row, const char *value, bool *out, FILE *err)
 {
 	return conf_bool(value, out) || bad_value(row, value, "yes or no", err);
+}
+
+static void *field_of(struct options *o, const struct row *row)
+{
+	return (char *)o + row->field;
 }
 
 static bool port(const struct row *row, const char *value, uint16_t *out, unsigned min, FILE *err)
@@ -428,6 +435,44 @@ static bool set_keys_ahead(struct options *o, const struct row *row, const char 
 	return true;
 }
 
+/* ---- setters of one field ---- */
+
+static bool set_text(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	return replace_text(field_of(o, row), value, err);
+}
+
+static bool set_yes_no(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	return yes_no(row, value ? value : "yes", field_of(o, row), err);
+}
+
+static bool set_count(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	unsigned long long n;
+
+	if (!number(row, value, 1, INT32_MAX, &n, err))
+		return false;
+	*(uint32_t *)field_of(o, row) = (uint32_t)n;
+	return true;
+}
+
+static bool set_seconds(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	unsigned long long ms;
+
+	if (!conf_duration_ms(value, 1000, &ms) || ms > SECONDS_MAX * 1000ull)
+		return bad_value(row, value, "a duration of at most a year", err);
+	*(uint32_t *)field_of(o, row) = (uint32_t)((ms + 999) / 1000);
+	return true;
+}
+
+static bool set_ocsp_method(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	o->revocation.ocsp_post = strcmp(value, "post") == 0;
+	return o->revocation.ocsp_post || strcmp(value, "get") == 0 || bad_value(row, value, "get or post", err);
+}
+
 /* Obsolete, or of no meaning here: said, and then passed over. */
 static bool set_obsolete(struct options *o, const struct row *row, const char *value, FILE *err)
 {
@@ -437,6 +482,8 @@ static bool set_obsolete(struct options *o, const struct row *row, const char *v
 }
 
 /* ---- the table -------------------------------------------------------------- */
+
+#define FIELD(f) offsetof(struct options, f)
 
 /* One option a line. */
 /* clang-format off */
@@ -488,6 +535,24 @@ static const struct row rows[] = {
 	{"ike-socket-bufsize", ROW_REQUIRED, set_socket_buffer, "ike-socket-bufsize"},
 	{"ike-fragment-size", ROW_REQUIRED, set_fragment_size, "ike-fragment-size"},
 	{"keys-ahead", ROW_REQUIRED, set_keys_ahead, "keys-ahead"},
+	{"crl-strict", ROW_YES_NO, set_yes_no, "crl-strict", NULL, FIELD(revocation.crl_strict)},
+	{"crlcheckinterval", ROW_REQUIRED, set_seconds, "crlcheckinterval", NULL,
+		FIELD(revocation.crl_check_interval_s)},
+	{"curl-iface", ROW_REQUIRED, set_text, "curl-iface", NULL, FIELD(revocation.crl_interface)},
+	{"curl-timeout", ROW_REQUIRED, set_seconds, "curl-timeout", NULL, FIELD(revocation.crl_timeout_s)},
+	{NULL, ROW_REQUIRED, set_seconds, "crl-timeout", NULL, FIELD(revocation.crl_timeout_s)},
+	{"ocsp-enable", ROW_YES_NO, set_yes_no, "ocsp-enable", NULL, FIELD(revocation.ocsp)},
+	{"ocsp-strict", ROW_YES_NO, set_yes_no, "ocsp-strict", NULL, FIELD(revocation.ocsp_strict)},
+	{"ocsp-uri", ROW_REQUIRED, set_text, "ocsp-uri", NULL, FIELD(revocation.ocsp_uri)},
+	{"ocspuri", ROW_REQUIRED, set_text, NULL, NULL, FIELD(revocation.ocsp_uri)},
+	{"ocsp-trust-name", ROW_REQUIRED, set_text, "ocsp-trustname", NULL, FIELD(revocation.ocsp_trust_name)},
+	{"ocsp-timeout", ROW_REQUIRED, set_seconds, "ocsp-timeout", NULL, FIELD(revocation.ocsp_timeout_s)},
+	{"ocsp-method", ROW_REQUIRED, set_ocsp_method, "ocsp-method"},
+	{"ocsp-cache-size", ROW_REQUIRED, set_count, "ocsp-cache-size", NULL, FIELD(revocation.ocsp_cache_size)},
+	{"ocsp-cache-min-age", ROW_REQUIRED, set_seconds, "ocsp-cache-min-age", NULL,
+		FIELD(revocation.ocsp_cache_min_age_s)},
+	{"ocsp-cache-max-age", ROW_REQUIRED, set_seconds, "ocsp-cache-max-age", NULL,
+		FIELD(revocation.ocsp_cache_max_age_s)},
 
 	{"nat_traversal", ROW_FLAG, set_obsolete},
 	{"nocrsend", ROW_FLAG, set_obsolete},
@@ -503,7 +568,7 @@ static const struct row rows[] = {
 	{"impair", ROW_REQUIRED}, {"no-impair", ROW_REQUIRED}, {"no-debug", ROW_REQUIRED},
 	{"optionsfrom", ROW_REQUIRED}, {"adns", ROW_REQUIRED}, {"lwdnsq", ROW_REQUIRED},
 	{"perpeerlog", ROW_FLAG}, {"perpeerlogbase", ROW_REQUIRED}, {"noretransmits", ROW_FLAG},
-	{"ocspuri", ROW_REQUIRED}, {"use-klips", ROW_FLAG}, {"use-mast", ROW_FLAG},
+	{"use-klips", ROW_FLAG}, {"use-mast", ROW_FLAG},
 	{"disable_port_floating", ROW_FLAG}, {"force-keepalive", ROW_FLAG},
 	{"force_keepalive", ROW_FLAG},
 	{"virtual-private", ROW_REQUIRED, NULL, "virtual-private"},
@@ -526,20 +591,7 @@ static const struct row rows[] = {
 	{"drop-oppo-null", ROW_FLAG, NULL, "drop-oppo-null"},
 	{"global-redirect", ROW_REQUIRED, NULL, "global-redirect"},
 	{"global-redirect-to", ROW_REQUIRED, NULL, "global-redirect-to"},
-	{"ocsp-enable", ROW_YES_NO, NULL, "ocsp-enable"},
-	{"ocsp-strict", ROW_YES_NO, NULL, "ocsp-strict"},
-	{"ocsp-uri", ROW_REQUIRED, NULL, "ocsp-uri"},
-	{"ocsp-trust-name", ROW_REQUIRED, NULL, "ocsp-trustname"},
-	{"ocsp-timeout", ROW_REQUIRED, NULL, "ocsp-timeout"},
-	{"ocsp-method", ROW_REQUIRED, NULL, "ocsp-method"},
-	{"ocsp-cache-size", ROW_REQUIRED, NULL, "ocsp-cache-size"},
-	{"ocsp-cache-min-age", ROW_REQUIRED, NULL, "ocsp-cache-min-age"},
-	{"ocsp-cache-max-age", ROW_REQUIRED, NULL, "ocsp-cache-max-age"},
-	{"crl-strict", ROW_FLAG, NULL, "crl-strict"},
-	{"crlcheckinterval", ROW_REQUIRED, NULL, "crlcheckinterval"},
-	{"curl-iface", ROW_REQUIRED, NULL, "curl-iface"},
-	{"curl-timeout", ROW_REQUIRED, NULL, "curl-timeout"},
-	{NULL, ROW_REQUIRED, NULL, "crl-timeout"}, {NULL, ROW_REQUIRED, NULL, "loglimit"},
+	{NULL, ROW_REQUIRED, NULL, "loglimit"},
 	{NULL, ROW_REQUIRED, NULL, "shuntlifetime"}, {NULL, ROW_REQUIRED, NULL, "seccomp"},
 	{NULL, ROW_REQUIRED, NULL, "expire-lifetime"}, {NULL, ROW_REQUIRED, NULL, "xfrmlifetime"},
 	{NULL, ROW_REQUIRED, NULL, "dns-resolver"},
@@ -547,6 +599,21 @@ static const struct row rows[] = {
 };
 /* clang-format on */
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
+
+/* ---- what goes together ----------------------------------------------------- */
+
+bool options_check(const struct options *o, FILE *err)
+{
+	const struct revocation_config *r = &o->revocation;
+
+	if (r->ocsp_uri && strncmp(r->ocsp_uri, "http://", 7) != 0)
+		return bad(err, "option '--ocsp-uri': '%s' is not an http URL", r->ocsp_uri);
+	if (!r->ocsp_uri != !r->ocsp_trust_name)
+		return bad(err, "options '--ocsp-uri' and '--ocsp-trust-name' go together");
+	if (r->ocsp_cache_min_age_s > r->ocsp_cache_max_age_s)
+		return bad(err, "option '--ocsp-cache-min-age' is more than '--ocsp-cache-max-age'");
+	return true;
+}
 
 /* ---- the command line ------------------------------------------------------- */
 
@@ -671,6 +738,11 @@ bool options_init(struct options *o)
 	o->socket_buffer = SOCKET_BUFFER;
 	o->keys_ahead = KEYS_AHEAD;
 	o->keep_alive_s = 20;
+	o->revocation = (struct revocation_config){.crl_timeout_s = 5,
+		.ocsp_timeout_s = 2,
+		.ocsp_cache_size = 1000,
+		.ocsp_cache_min_age_s = 3600,
+		.ocsp_cache_max_age_s = 86400};
 	return set_rundir(o, NULL, RUNDIR_DEFAULT, stderr) &&
 	       replace_text(&o->secrets_file, SECRETS_DEFAULT, stderr) &&
 	       replace_text(&o->nss_dir, NSS_DEFAULT, stderr) &&
@@ -687,6 +759,9 @@ void options_release(struct options *o)
 	free(o->rundir);
 	free(o->secrets_file);
 	free(o->nss_dir);
+	free((void *)(uintptr_t)o->revocation.crl_interface);
+	free((void *)(uintptr_t)o->revocation.ocsp_uri);
+	free((void *)(uintptr_t)o->revocation.ocsp_trust_name);
 	free(o->ipsec_dir);
 	free(o->log_file);
 	free(o->control_socket);

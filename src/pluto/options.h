@@ -22,6 +22,7 @@ struct options {
 	char *rundir, *secrets_file, *log_file;
 	char *nss_dir, *ipsec_dir; /* of certificates; of the NSS database's password */
 	bool nss_dir_given;        /* it must be there */
+	struct revocation_config revocation; /* its texts are allocated */
 	char *control_socket; /* full path */
 	char *backend;        /* kernel interface; NULL: not chosen */
 	struct dataplane_port_option ports[OPTION_PORTS_MAX];
@@ -51,6 +52,8 @@ void options_release(struct options *o);
 bool options_parse(struct options *o, int argc, char *const argv[], FILE *err);
 /* The parameters of a "config setup". What has no effect yet is said to `err`. */
 bool options_apply_setup(struct options *o, const struct keyvalues *setup, FILE *err);
+/* What must fit together when all has been read. */
+bool options_check(const struct options *o, FILE *err);
 void options_usage(FILE *out);
 const char *ddos_mode_name(enum ddos_mode mode);
 bool ddos_mode_parse(const char *text, enum ddos_mode *mode);

@@ -34,6 +34,24 @@ enum step_result status_interfaces(struct report *r)
 	return r->after < p->address_count ? STEP_MORE : STEP_DONE;
 }
 
+static const char *yes_no(bool value)
+{
+	return value ? "yes" : "no";
+}
+
+static void config_ocsp(struct report *r, const struct revocation_config *c)
+{
+	report_text_line(r, "ocsp-enable=%s, ocsp-strict=%s, ocsp-timeout=%u", yes_no(c->ocsp),
+		yes_no(c->ocsp_strict), c->ocsp_timeout_s);
+	report_text_line(r, "ocsp-uri=%s, ocsp-trust-name=%s",
+		c->ocsp_uri ? c->ocsp_uri : "<unset>",
+		c->ocsp_trust_name ? c->ocsp_trust_name : "<unset>");
+	report_text_line(r,
+		"ocsp-cache-size=%u, ocsp-cache-min-age=%u, ocsp-cache-max-age=%u, ocsp-method=%s",
+		c->ocsp_cache_size, c->ocsp_cache_min_age_s, c->ocsp_cache_max_age_s,
+		c->ocsp_post ? "post" : "get");
+}
+
 /* What an operator may have set; keys that have no meaning here stand with the value that is true
  * of this daemon. */
 enum step_result status_setup(struct report *r)
@@ -69,10 +87,11 @@ enum step_result status_setup(struct report *r)
 		(unsigned long long)o->ddos_threshold, (unsigned long long)o->max_half_open,
 		ddos_mode_name(o->ddos_mode));
 	report_text_line(r,
-		"ikebuf=%zu, msg_errqueue=yes, crl-strict=no, crlcheckinterval=0, listen=%s, "
+		"ikebuf=%zu, msg_errqueue=yes, crl-strict=%s, crlcheckinterval=%u, listen=%s, "
 		"nflog-all=0, dns-resolver=file,",
-		o->socket_buffer, o->listen_count ? listen : "<any>");
-	report_text_line(r, "ocsp-enable=no, ocsp-strict=no, ocsp-timeout=2");
+		o->socket_buffer, yes_no(o->revocation.crl_strict),
+		o->revocation.crl_check_interval_s, o->listen_count ? listen : "<any>");
+	config_ocsp(r, &o->revocation);
 	report_text_line(r, "global-redirect=no, global-redirect-to=<unset>");
 	report_text_line(r, "debug: %s", o->debug ? "base" : "");
 	report_text_line(r, "%s", "");

@@ -151,10 +151,11 @@ static bool start_pool(struct shard_set *set, char *error, size_t error_size)
 
 static bool start_validation(struct shard_set *set, char *error, size_t error_size)
 {
-	struct crypto_pool_config config = {.workers = 1, .queue_capacity = WORKER_QUEUE};
+	struct crypto_pool_config config = {.queue_capacity = WORKER_QUEUE};
 	if (set->config.credentials == NULL) {
 		return true;
 	}
+	config.workers = credentials_validation_threads(set->config.credentials);
 	set->validation = crypto_pool_start(&config, error, error_size);
 	return set->validation != NULL;
 }

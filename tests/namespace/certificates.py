@@ -75,12 +75,17 @@ class Certificates:
                 f'x509_extensions=e\nemail_in_dn=yes\n[p]\nC=optional\nO=optional\nOU=optional\nCN=optional\n'
                 f'[e]\nnsComment=test\n{extensions}')
 
+    def as_authority(self, issuer, *arguments):
+        return self.openssl('ca', '-config', self.ca_config(issuer), '-cert', self.path(issuer, 'pem'),
+                            '-keyfile', self.path(issuer, 'key'), *arguments)
+
     def revoke(self, name, issuer):
         """Returns the issuer's new CRL, in DER."""
-        common = ['-config', self.ca_config(issuer), '-cert', self.path(issuer, 'pem'),
-                  '-keyfile', self.path(issuer, 'key')]
-        self.openssl('ca', *common, '-revoke', self.path(name, 'pem'))
-        self.openssl('ca', *common, '-gencrl', '-out', self.path(issuer, 'crl.pem'))
+        self.as_authority(issuer, '-revoke', self.path(name, 'pem'))
+        return self.crl(issuer)
+
+    def crl(self, issuer, *options):
+        self.as_authority(issuer, '-gencrl', *options, '-out', self.path(issuer, 'crl.pem'))
         self.openssl('crl', '-in', self.path(issuer, 'crl.pem'), '-outform', 'der', '-out', self.path(issuer, 'crl'))
         return self.path(issuer, 'crl')
 

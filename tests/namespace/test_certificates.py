@@ -32,10 +32,11 @@ class Ends:
         if start:
             self.start()
 
-    def start(self, *options, secrets=''):
+    def start(self, *options, secrets='', east=()):
+        """east: options of that one's only."""
         self.plutos = [Pluto(self.lab, space, secrets, '--nssdir', database.directory, '--ipsecdir', database.directory,
-                             *options, name=side)
-                       for space, database, side in zip(self.spaces, self.databases, ('west', 'east'))]
+                             *options, *more, name=side)
+                       for space, database, side, more in zip(self.spaces, self.databases, ('west', 'east'), ((), east))]
         self.west, self.east = self.plutos
 
     def describe(self, side, *options, west=None, east=None, ids=('@west.test', '@east.test'), certs=('west', None)):

@@ -8,6 +8,7 @@
 #ifndef CRYPTO_CREDENTIALS_H
 #define CRYPTO_CREDENTIALS_H
 
+#include "crypto/revocation.h"
 #include "crypto/signature.h"
 
 /* Bounds against hostile and absurd chains. */
@@ -55,6 +56,7 @@ struct credentials_config {
 	/* Private keys sign inside NSS even where NSS would let them out. Tokens' keys and those
 	 * of a FIPS module always do. */
 	bool keys_stay;
+	struct revocation_config revocation; /* copied */
 };
 
 /* NULL when memory is out. Opens nothing yet. */
@@ -64,6 +66,8 @@ void credentials_free(struct credentials *credentials);
 /* True when the database is open (now, or before); else `error` says why it is not. */
 bool credentials_open(struct credentials *credentials, char *error, size_t error_size);
 bool credentials_are_open(const struct credentials *credentials); /* any thread */
+/* How many threads CRYPTO_VALIDATE jobs want: more than one if each may wait for an OCSP responder. */
+unsigned credentials_validation_threads(const struct credentials *credentials);
 /* Forgets what was read and validated, so that what has changed in the database counts. */
 void credentials_forget(struct credentials *credentials);
 
@@ -95,8 +99,13 @@ struct crl_facts {
 };
 typedef void credentials_visit(const struct certificate_facts *facts, void *arg);
 typedef void credentials_visit_crl(const struct crl_facts *facts, void *arg);
+/* Where a CRL is fetched from; `due_s`: when next, -1: not by itself. */
+typedef void credentials_visit_fetch(const char *issuer, const char *url, int64_t due_s, void *arg);
 void credentials_list(struct credentials *credentials, credentials_visit *visit, void *arg);
+/* Those of the database, then those that were fetched. */
 void credentials_list_crls(
 	struct credentials *credentials, credentials_visit_crl *visit, void *arg);
+void credentials_list_fetches(
+	struct credentials *credentials, credentials_visit_fetch *visit, void *arg);
 
 #endif
