@@ -136,6 +136,9 @@ void rekey_ike_responder_derived(struct create_child *x);
 void rekey_ike_inherit(struct ike_sa *from, struct ike_sa *to);
 /* The peer uses the new SA of an exchange of its own, so that is decided. */
 void rekey_ike_is_used(struct ike_sa *to);
+/* The peer's new SA that proved redundant is gone or on its way out, and with it what kept the old
+ * one: that one is deleted now. Does nothing for any other SA. */
+void rekey_ike_redundant_gone(struct ike_sa *sa);
 /* The old SA goes while it is not decided yet which new one follows it: then the peer's does. */
 void rekey_ike_settle(struct ike_sa *old);
 

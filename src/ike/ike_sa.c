@@ -102,6 +102,13 @@ static void count_state(struct ike_sa *sa, int64_t n)
 		sa->engine->half_open += n;
 }
 
+static void serves_no_more(struct ike_sa *sa)
+{
+	wanted_sa_gone(sa);
+	if (sa->rekeyed && sa->replaces)
+		rekey_ike_redundant_gone(sa);
+}
+
 void ike_sa_set_state(struct ike_sa *sa, enum ike_state state)
 {
 	bool leaves = state == STATE_ZOMBIE && sa->state != STATE_ZOMBIE;
@@ -110,7 +117,7 @@ void ike_sa_set_state(struct ike_sa *sa, enum ike_state state)
 	sa->state = state;
 	count_state(sa, 1);
 	if (leaves)
-		wanted_sa_gone(sa);
+		serves_no_more(sa);
 }
 
 /* ---- birth --------------------------------------------------------------------- */
@@ -377,7 +384,7 @@ void ike_sa_free(struct ike_sa *sa, enum finish_reason reason)
 	struct ike_sa *old;
 
 	if (sa->state != STATE_ZOMBIE)
-		wanted_sa_gone(sa);
+		serves_no_more(sa);
 	if (sa->replaces && (old = engine_find_serial(engine, sa->replaces)))
 		deadlines_replace_again(old);
 	create_child_drop_all(sa);

@@ -187,7 +187,8 @@ struct ike_sa {
 	struct create_child *creating; /* CREATE_CHILD_SA exchanges, queued and under way */
 	ike_watcher watcher;
 	uint64_t replaces; /* serial of the IKE SA that goes when this one is established, or, with
-				rekeying of both ends, proves to be the one that stays */
+				rekeying of both ends, proves to be the one that stays; with
+				`rekeyed`: that goes with this one, which is redundant */
 	/* deadlines and times, host milliseconds; 0: none */
 	uint64_t established_ms, last_heard_ms, replace_at, expire_at, liveness_at, keepalive_at,
 		linger_until;
