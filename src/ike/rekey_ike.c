@@ -6,6 +6,7 @@
 #include "engine_state.h"
 #include "exchange.h"
 #include "negotiation_rules.h"
+#include "sharing.h"
 
 #include <string.h>
 
@@ -100,6 +101,7 @@ void rekey_ike_inherit(struct ike_sa *from, struct ike_sa *to)
 
 	move_children(from, to);
 	move_queue(from, to);
+	sharing_move(from, to);
 	if (!to->watcher) {
 		to->watcher = from->watcher;
 		from->watcher = 0;

@@ -2,6 +2,7 @@
 #include "unique.h"
 
 #include "engine_state.h"
+#include "sharing.h"
 #include "wanted.h"
 
 /* Two peers that initiate to each other at one time may each end up with both SAs: if each took
@@ -21,30 +22,67 @@ static bool is_of_pair(const struct ike_sa *sa, const struct ike_news *news)
 }
 
 /* Engines that establish SAs of one pair at one time tell each other: the later serial stays. */
-static bool makes_way(const struct ike_sa *old, const struct ike_news *news, bool elsewhere)
+static bool is_older(const struct ike_sa *old, const struct ike_news *news, bool elsewhere)
 {
 	if (old->serial == news->ike_serial || (elsewhere && old->serial > news->ike_serial) ||
 		old->state != STATE_ESTABLISHED_IKE_SA || !is_of_pair(old, news))
 		return false;
-	if (news->initial_contact)
-		return true;
-	return old->connection->serial == news->connection_serial &&
-	       (old->initiator == news->initiator ||
-		       engine_now(old->engine) - old->established_ms > CROSSING_MS);
+	return news->initial_contact || old->initiator == news->initiator ||
+	       engine_now(old->engine) - old->established_ms > CROSSING_MS;
+}
+
+/* The connection lets go of an IKE SA that others use. */
+static void leave(struct ike_sa *old, struct connection *c)
+{
+	connection_ref(c);
+	sharing_leave(old, c);
+	sharing_hand_over(old, c);
+	connection_unref(c);
+}
+
+static void log_superseded(
+	struct ike_sa *old, const struct connection *c, const struct ike_news *news)
+{
+	const char *how = news->initial_contact ? ", which has made initial contact" : "";
+
+	if (c == old->connection)
+		ike_sa_log(old, LOG_LINE_INFO, RC_OK,
+			"superseded by IKE SA #%llu of the same peer%s",
+			(unsigned long long)news->ike_serial, how);
+	else
+		connection_log(old->engine, c, 0, LOG_LINE_INFO, RC_OK,
+			"superseded on IKE SA #%llu by IKE SA #%llu of the same peer",
+			(unsigned long long)old->serial, (unsigned long long)news->ike_serial);
 }
 
 static void make_way(struct ike_sa *old, const struct ike_news *news, bool elsewhere)
 {
-	old->superseded_elsewhere = elsewhere;
-	ike_sa_log(old, LOG_LINE_INFO, RC_OK, "superseded by IKE SA #%llu of the same peer%s",
-		(unsigned long long)news->ike_serial,
-		news->initial_contact ? ", which has made initial contact" : "");
+	log_superseded(old, old->connection, news);
 	/* With initial contact the peer knows of no other SA: it is not told (RFC 7296,
 	 * section 2.4). */
-	if (news->initial_contact)
+	if (news->initial_contact) {
+		old->superseded_elsewhere = elsewhere;
 		ike_sa_free(old, FINISHED_SUPERSEDED);
-	else
+	} else if (sharing_carries_others(old, old->connection)) {
+		leave(old, old->connection);
+	} else {
+		old->superseded_elsewhere = elsewhere;
 		ike_sa_delete(old, FINISHED_SUPERSEDED);
+	}
+}
+
+/* It may have a Child SA on the IKE SA of another connection. */
+static void guest_makes_way(struct ike_sa *old, const struct ike_news *news)
+{
+	struct connection *guest;
+
+	for (unsigned i = 0; (guest = sharing_guest(old, i)); i++) {
+		if (guest->serial == news->connection_serial && sharing_carries(old, guest)) {
+			log_superseded(old, guest, news);
+			leave(old, guest);
+			return;
+		}
+	}
 }
 
 static void supersede(struct ike_engine *engine, const struct ike_news *news, bool elsewhere)
@@ -57,8 +95,12 @@ static void supersede(struct ike_engine *engine, const struct ike_news *news, bo
 		struct ike_sa *old = container_of(node, struct ike_sa, by_identity);
 
 		next = table_next(node);
-		if (makes_way(old, news, elsewhere))
+		if (!is_older(old, news, elsewhere))
+			continue;
+		if (news->initial_contact || old->connection->serial == news->connection_serial)
 			make_way(old, news, elsewhere);
+		else
+			guest_makes_way(old, news);
 	}
 }
 
