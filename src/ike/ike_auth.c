@@ -170,7 +170,7 @@ void auth_finish(struct ike_sa *sa)
 	/* One whose Child SA was refused must not take away a tunnel that works. */
 	if (carries_traffic(sa) || initial_contact) {
 		unique_established(sa, initial_contact);
-		old = sa->replaces ? engine_find_serial(sa->engine, sa->replaces) : NULL;
+		old = sa->replaces && sa->state == STATE_ESTABLISHED_IKE_SA ? engine_find_serial(sa->engine, sa->replaces) : NULL;
 		if (old)
 			replace_old(sa, old);
 	}
@@ -206,7 +206,7 @@ static bool build_request(struct ike_sa *sa, struct child_sa *child, struct mess
 		id_payload_encode(m, PAYLOAD_IDr, c->remote.id);
 	if (!auth_encode(sa, true, m))
 		return false;
-	if (c->initial_contact)
+	if (c->initial_contact && !unique_knows_other(sa))
 		add_notify(sa->engine, m, N_INITIAL_CONTACT, bytes_of(NULL, 0));
 	if (child->mode == IPSEC_TRANSPORT)
 		add_notify(sa->engine, m, N_USE_TRANSPORT_MODE, bytes_of(NULL, 0));

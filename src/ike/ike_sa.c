@@ -14,9 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Two peers that initiate to each other at one time may each end up with both SAs; only SAs older
- * than this fall to one of the other role. */
-#define CROSSING_MS 10000
 /* A peer that did not get the last response asks for it again so long. */
 #define LINGER_MS 5000
 

@@ -241,7 +241,7 @@ bool ike_connections_can_share(const struct connection *a, const struct connecti
 
 static unsigned count_children(const struct ike_sa *sa)
 {
-	unsigned count = 0;
+	unsigned count = sa->negotiation && !sa->negotiation->child; /* that IKE_AUTH will make */
 
 	for (const struct child_sa *child = sa->children; child; child = child->next)
 		count++;

@@ -102,12 +102,11 @@ static void commands_at_one_moment_make_one_ike_sa(void **state)
 	(void)state;
 	set_up(&s, &usual, &usual, 4);
 	come_up(&s);
-	assert_true(fixture_told(s.f, "\"tunnel\" #3: initiating IKEv2 connection"));
-	assert_true(fixture_told(s.f, "established Child SA using #3; IPsec tunnel "
-				      "[10.1.2.0/24===10.2.2.0/24]"));
+	assert_true(fixture_told(s.f, "initiating IKEv2 connection"));
+	assert_true(fixture_told(s.f, "IPsec tunnel [10.1.2.0/24===10.2.2.0/24]"));
 	again = initiate(&s, 2);
 	assert_int_equal(s.f->west->watcher_state[again - 1], 2);
-	assert_true(fixture_told(s.f, "connection has a Child SA using IKE SA #3 already"));
+	assert_true(fixture_told(s.f, "connection has a Child SA using IKE SA #"));
 	fixture_pass(s.f, 1000);
 	expect_up(&s, 15, 1);
 	for (unsigned i = 0; i < s.f->west->watcher_count; i++)

@@ -62,6 +62,7 @@ struct ike_news {
 	enum ike_news_kind kind;
 	const struct identity *local, *remote;
 	uint64_t connection_serial, ike_serial;
+	uint64_t spi_i, established_ms; /* tell which of two stays that were made at one time */
 	struct ip_address peer;
 	bool initiator;       /* ours is the original initiator's role */
 	bool initial_contact; /* the peer knows of no other SA (RFC 7296, section 2.4) */
