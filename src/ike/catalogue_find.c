@@ -2,7 +2,7 @@
  * states, so nothing marks it here. */
 #include "catalogue_index.h"
 
-#define JUDGED_MAX 64 /* of one hosts-and-identities group */
+#define JUDGED_MAX 256 /* of one hosts-and-identities group */
 #define TRIES_MAX  16
 
 static struct connection *found(const struct entry *entry)

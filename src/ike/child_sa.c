@@ -7,6 +7,7 @@
 #include "exchange.h"
 #include "negotiation_rules.h"
 #include "route.h"
+#include "sharing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -425,6 +426,7 @@ void child_sa_free(struct child_sa *child, enum finish_reason reason)
 	drop_selectors(child);
 	connection_unref(child->connection);
 	table_remove(engine->children, &child->by_serial);
+	sharing_prune(child->ike_sa);
 	slab_free(engine->child_pool, child);
 }
 

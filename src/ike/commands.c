@@ -5,6 +5,7 @@
 #include "exchange.h"
 #include "failure.h"
 #include "route.h"
+#include "sharing.h"
 #include "wanted.h"
 
 static const char *refusal(const struct ike_engine *engine, const struct connection *c,
@@ -45,7 +46,36 @@ void initiate_sa(struct ike_engine *engine, struct connection *c, const struct i
 	sa->watcher = watcher;
 	sa->replaces = replaces;
 	ike_sa_set_connection(sa, c);
+	ike_sa_announce(sa);
 	init_begin(sa);
+}
+
+static void say_it_is_up(struct ike_engine *engine, const struct connection *c,
+	const struct ike_sa *sa, ike_watcher watcher)
+{
+	connection_log(engine, c, watcher, LOG_LINE_INFO, RC_OK,
+		"connection has a Child SA using IKE SA #%llu already",
+		(unsigned long long)sa->serial);
+	if (watcher)
+		engine->host->release_watcher(engine->host, watcher);
+}
+
+void initiate_connection(struct ike_engine *engine, struct connection *c,
+	const struct ip_address *remote, ike_watcher watcher)
+{
+	struct ike_sa *sa = sharing_find(engine, c, remote);
+
+	if (!sa)
+		initiate_sa(engine, c, remote, watcher, 0);
+	else if (sharing_carries(sa, c))
+		say_it_is_up(engine, c, sa, watcher);
+	else
+		create_child_add(sa, c, 0, watcher);
+}
+
+bool ike_engine_can_share(struct ike_engine *engine, const struct connection *c)
+{
+	return sharing_find(engine, c, &c->remote.host);
 }
 
 void ike_engine_initiate(struct ike_engine *engine, struct connection *c,
@@ -62,7 +92,7 @@ void ike_engine_initiate(struct ike_engine *engine, struct connection *c,
 		return;
 	}
 	wanted_add(engine, c, peer);
-	initiate_sa(engine, c, peer, watcher, 0);
+	initiate_connection(engine, c, peer, watcher);
 }
 
 /* The watcher waits for the SA's end, if nobody else does already. */
@@ -90,22 +120,55 @@ static void take_down(struct ike_sa *sa, ike_watcher watcher)
 	ike_sa_delete(sa, FINISHED_COMPLETED);
 }
 
+static bool is_own(const struct ike_sa *sa, const struct connection *c)
+{
+	return sa->connection->serial == c->serial;
+}
+
+static bool has_to_do_with(const struct ike_sa *sa, const struct connection *c)
+{
+	return is_own(sa, c) || sharing_carries(sa, c);
+}
+
+/* Others stay: only what is the connection's goes. */
+static void leave(struct ike_sa *sa, const struct connection *c, ike_watcher watcher)
+{
+	connection_log(sa->engine, c, watcher, LOG_LINE_INFO, RC_OK,
+		"IKE SA #%llu is shared - only terminating IPsec SA",
+		(unsigned long long)sa->serial);
+	watch(sa, watcher);
+	sharing_leave(sa, c);
+	sharing_hand_over(sa, c);
+	if (!(sa->wants & WANT_DELETE_CHILD) &&
+		!(sa->exchange && sa->exchange->purpose == FOR_DELETE_CHILD))
+		ike_sa_release_watcher(sa);
+}
+
+/* While an IKE SA is being set up, it stands and falls with the connection that has begun it. */
+static void leave_or_take_down(struct ike_sa *sa, const struct connection *c, ike_watcher watcher)
+{
+	bool settled = sa->state == STATE_ESTABLISHED_IKE_SA && !sa->rekeyed && !sa->negotiation;
+
+	if (settled ? sharing_carries_others(sa, c) : !is_own(sa, c))
+		leave(sa, c, watcher);
+	else
+		take_down(sa, watcher);
+}
+
 unsigned ike_engine_terminate(
 	struct ike_engine *engine, const struct connection *c, bool unroute, ike_watcher watcher)
 {
-	struct table_node *node = table_first(engine->by_connection, table_hash_u64(c->serial)),
-			  *next;
+	struct sharing_walk walk;
+	struct ike_sa *sa;
 	unsigned met = 0;
 
 	wanted_forget(engine, c);
-	for (; node; node = next) {
-		struct ike_sa *sa = container_of(node, struct ike_sa, by_connection);
-
-		next = table_next(node);
-		if (sa->connection->serial != c->serial || sa->state == STATE_ZOMBIE)
+	sharing_walk_start(&walk, engine, c);
+	while ((sa = sharing_walk_next(&walk))) {
+		if (sa->state == STATE_ZOMBIE || !has_to_do_with(sa, c))
 			continue;
 		met++;
-		take_down(sa, watcher);
+		leave_or_take_down(sa, c, watcher);
 	}
 	if (unroute)
 		route_remove(engine, c);
@@ -133,8 +196,8 @@ bool ike_engine_delete_serial(struct ike_engine *engine, uint64_t serial, ike_wa
 
 static bool is_live(const struct ike_sa *sa, const struct connection *c)
 {
-	return sa->connection->serial == c->serial && sa->state == STATE_ESTABLISHED_IKE_SA &&
-	       !sa->rekeyed && !(sa->wants & WANT_DELETE_IKE);
+	return has_to_do_with(sa, c) && sa->state == STATE_ESTABLISHED_IKE_SA && !sa->rekeyed &&
+	       !(sa->wants & WANT_DELETE_IKE);
 }
 
 static bool is_current(const struct child_sa *child, const struct connection *c)
@@ -195,14 +258,12 @@ static unsigned each(struct ike_engine *engine, const struct connection *c,
 	void (*act)(struct ike_sa *sa, ike_watcher watcher),
 	void (*act_on_child)(struct child_sa *child, ike_watcher watcher), ike_watcher watcher)
 {
-	struct table_node *node = table_first(engine->by_connection, table_hash_u64(c->serial)),
-			  *next;
+	struct sharing_walk walk;
+	struct ike_sa *sa;
 	unsigned met = 0;
 
-	for (; node; node = next) {
-		struct ike_sa *sa = container_of(node, struct ike_sa, by_connection);
-
-		next = table_next(node);
+	sharing_walk_start(&walk, engine, c);
+	while ((sa = sharing_walk_next(&walk))) {
 		if (!is_live(sa, c))
 			continue;
 		if (act_on_child) {

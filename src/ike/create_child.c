@@ -5,6 +5,7 @@
 #include "child_negotiation.h"
 #include "engine_state.h"
 #include "exchange.h"
+#include "failure.h"
 #include "ike_auth.h"
 
 #include <stdio.h>
@@ -122,6 +123,10 @@ static void follow_invalid_ke(struct create_child *x, struct bytes data)
 		create_fall_back(x);
 		return;
 	}
+	if (x->unwanted) {
+		create_give_up(x);
+		return;
+	}
 	count_invalid_ke(x->ike_sa->engine, false, x->group->id, wanted);
 	ike_sa_log(x->ike_sa, LOG_LINE_INFO, RC_OK,
 		"received INVALID_KE_PAYLOAD response to Key Exchange Method (DH) %s; resending "
@@ -150,18 +155,44 @@ static void start_from_scratch(struct create_child *x)
 	}
 	create_give_up(x);
 	if (!replaced && sa->state == STATE_ESTABLISHED_IKE_SA)
-		create_child_add(sa, c, 0);
+		create_child_add(sa, c, 0, 0);
 	connection_unref(c);
+}
+
+/* It wants an IKE SA for each (RFC 7296, section 1.3.1). */
+static void go_elsewhere(struct create_child *x)
+{
+	struct ike_sa *sa = x->ike_sa;
+	struct ike_engine *engine = sa->engine;
+	struct connection *c = connection_ref(x->connection);
+	struct ip_address remote = sa->path.remote.address;
+	ike_watcher watcher = x->watcher;
+
+	x->watcher = 0;
+	create_give_up(x);
+	initiate_sa(engine, c, &remote, watcher, 0);
+	connection_unref(c);
+}
+
+static bool is_guests(const struct create_child *x)
+{
+	return x->purpose == CREATE_NEW_CHILD && !x->unwanted &&
+	       x->connection->serial != x->ike_sa->connection->serial;
 }
 
 static void refused(struct create_child *x, uint16_t type, struct bytes data)
 {
-	const struct create_child *theirs =
-		x->purpose == CREATE_NEW_CHILD ? NULL : rekey_collision_find(x);
+	const struct create_child *theirs = rekey_collision_find(x);
 	const char *name = notify_name(type);
 
-	ike_sa_log(x->ike_sa, LOG_LINE_WARNING, RC_OK,
-		"CREATE_CHILD_SA request rejected by peer: %s", name ? name : "unknown error");
+	if (x->child)
+		child_sa_log(x->child, LOG_LINE_WARNING, RC_OK,
+			"CREATE_CHILD_SA request rejected by peer: %s",
+			name ? name : "unknown error");
+	else
+		ike_sa_log(x->ike_sa, LOG_LINE_WARNING, RC_OK,
+			"CREATE_CHILD_SA request rejected by peer: %s",
+			name ? name : "unknown error");
 	if (theirs && theirs->stage == CREATE_DONE) { /* the peer's own takes its place */
 		create_give_up(x);
 		return;
@@ -173,6 +204,12 @@ static void refused(struct create_child *x, uint16_t type, struct bytes data)
 	case N_INVALID_KE_PAYLOAD:
 		follow_invalid_ke(x, data);
 		return;
+	case N_NO_ADDITIONAL_SAS:
+		if (is_guests(x)) {
+			go_elsewhere(x);
+			return;
+		}
+		break;
 	case N_CHILD_SA_NOT_FOUND:
 		if (x->purpose == CREATE_REKEY_CHILD) {
 			start_from_scratch(x);
@@ -339,21 +376,34 @@ void create_child_job_done(struct create_child *x)
 		(x->initiator ? derived : create_responder_derived)(x);
 }
 
+static void log_lost(const struct create_child *x)
+{
+	if (x->replaces)
+		child_sa_log(x->child, LOG_LINE_INFO, RC_OK,
+			"the peer has rekeyed Child SA #%llu at the same time; closing ours",
+			(unsigned long long)x->replaces);
+	else
+		child_sa_log(x->child, LOG_LINE_INFO, RC_OK,
+			"the peer has created the Child SA at the same time; closing ours");
+}
+
 /* The pair that ours has replaced is closed by us; or ours, if the peer has replaced the same one
  * with more luck. NULL: there is nothing left to be closed. */
 static struct child_sa *find_redundant(struct create_child *x)
 {
-	struct create_child *theirs = x->replaces ? rekey_collision_find(x) : NULL;
+	struct create_child *theirs = rekey_collision_find(x);
 	struct child_sa *old = engine_find_child(x->ike_sa->engine, x->replaces);
 
 	if (theirs && rekey_collision_lost(x, theirs)) {
-		child_sa_log(x->child, LOG_LINE_INFO, RC_OK,
-			"the peer has rekeyed Child SA #%llu at the same time; closing ours",
-			(unsigned long long)x->replaces);
+		log_lost(x);
 		return x->child;
 	}
 	if (theirs && theirs->child)
 		child_sa_never_send(theirs->child);
+	if (theirs && !x->replaces && theirs->stage != CREATE_DONE)
+		theirs->lost = true;
+	if (x->unwanted)
+		return x->child;
 	return old && old->state == CHILD_ESTABLISHED ? old : NULL;
 }
 
@@ -372,6 +422,7 @@ static void installed(struct create_child *x)
 		create_give_up(x);
 		return;
 	}
+	child->by_us = true;
 	child_sa_established(child, true, x->replaces);
 	redundant = find_redundant(x);
 	x->child = NULL;

@@ -32,6 +32,9 @@ struct create_child {
 	bool initiator;                /* of this exchange: ours */
 	bool job_in_flight, job_waits; /* for the crypto workers to have room */
 	bool transport;                /* theirs: USE_TRANSPORT_MODE is asked for */
+	bool unwanted;                 /* ours: what it brings is deleted at once */
+	bool lost;                     /* theirs, not answered yet: ours about the same stays */
+	ike_watcher watcher;           /* ours: of this one alone */
 	uint8_t attempts;              /* ours: how often it was put off */
 	uint32_t message_id;           /* theirs: to be answered */
 	uint64_t not_before; /* host time: of the next attempt, or of the job's submission */
@@ -53,8 +56,10 @@ struct create_child {
 /* ---- what happens ----------------------------------------------------------- */
 /* Queues the rekeying of a Child SA, unless that is done already. False: not queued. */
 bool create_child_rekey(struct child_sa *child);
-/* Queues one for a further Child SA of the connection, to be begun in `delay_ms`. */
-void create_child_add(struct ike_sa *sa, struct connection *c, uint64_t delay_ms);
+/* Queues one for a Child SA of the connection, to be begun in `delay_ms`, unless it has one or one is
+ * queued. The watcher hears of it, and is released in any case. */
+void create_child_add(
+	struct ike_sa *sa, struct connection *c, uint64_t delay_ms, ike_watcher watcher);
 /* Queues the rekeying of the IKE SA, unless that is done already. False: not queued. */
 bool create_child_rekey_ike(struct ike_sa *sa);
 /* A Child SA has gone, `lived_ms` after it came: a new one is queued if the connection is wanted up
@@ -136,15 +141,21 @@ void rekey_ike_responder_derived(struct create_child *x);
 void rekey_ike_inherit(struct ike_sa *from, struct ike_sa *to);
 /* The peer uses the new SA of an exchange of its own, so that is decided. */
 void rekey_ike_is_used(struct ike_sa *to);
+/* The peer's new SA that proved redundant is gone or on its way out, and with it what kept the old
+ * one: that one is deleted now. Does nothing for any other SA. */
+void rekey_ike_redundant_gone(struct ike_sa *sa);
 /* The old SA goes while it is not decided yet which new one follows it: then the peer's does. */
 void rekey_ike_settle(struct ike_sa *old);
 
 /* rekey_collision.c */
-/* Both ends have rekeyed the same SA at one time: does ours have the lowest of the four nonces, so
- * that it is to be closed by us (RFC 7296, sections 2.8.1 and 2.8.2)? */
+/* Both ends have rekeyed the same SA at one time, or made a Child SA of one connection: does ours
+ * have the lowest of the four nonces, so that it is to be closed by us (RFC 7296, sections 2.8.1 and
+ * 2.8.2; for new ones nothing is said there, and the same rule does)? */
 bool rekey_collision_lost(const struct create_child *ours, const struct create_child *theirs);
 /* The peer's that is about the same SA as ours, answered or not; NULL: none. */
 struct create_child *rekey_collision_find(const struct create_child *ours);
+/* Ours that is under way about the same SA as theirs; NULL: none. */
+const struct create_child *rekey_collision_ours(const struct create_child *theirs);
 /* May the peer's request be carried out now (RFC 7296, section 2.25)? 0, or what to refuse it
  * with. */
 uint16_t rekey_collision_refusal(const struct ike_sa *sa, bool rekeys_ike);

@@ -5,8 +5,8 @@
 #include "deadlines.h"
 #include "engine_state.h"
 #include "exchange.h"
+#include "sharing.h"
 #include "wanted.h"
-
 
 #define JOB_RETRY_MS 200
 /* After TEMPORARY_FAILURE: so long, twice as long each time, half of it at random, so that two
@@ -69,6 +69,8 @@ void create_free(struct create_child *x)
 	secret_release(&x->private_key);
 	proposal_list_unref(x->offered);
 	connection_unref(x->connection);
+	if (x->watcher)
+		engine->host->release_watcher(engine->host, x->watcher);
 	slab_free(engine->creations, x);
 }
 
@@ -107,11 +109,8 @@ struct create_child *create_find_ours(const struct ike_sa *sa, enum create_purpo
 /* What the peer did about the same SA was remembered for the sake of ours. */
 static void forget_theirs(struct create_child *ours)
 {
-	struct create_child *theirs;
+	struct create_child *theirs = rekey_collision_find(ours);
 
-	if (ours->purpose == CREATE_NEW_CHILD)
-		return;
-	theirs = rekey_collision_find(ours);
 	if (theirs && theirs->stage == CREATE_DONE)
 		create_free(theirs);
 }
@@ -121,8 +120,10 @@ void create_finish(struct create_child *x, bool delete_follows)
 {
 	struct ike_sa *sa = x->ike_sa;
 
+	delete_follows |= x->purpose == CREATE_NEW_CHILD; /* that has a watcher of its own */
 	forget_theirs(x);
 	create_free(x);
+	sharing_prune(sa);
 	if (!delete_follows)
 		ike_sa_release_watcher(sa);
 	exchange_next(sa);
@@ -143,6 +144,13 @@ void create_give_up(struct create_child *x)
 	create_finish(x, false);
 }
 
+static void release_watcher(struct create_child *x)
+{
+	if (x->watcher)
+		x->ike_sa->engine->host->release_watcher(x->ike_sa->engine->host, x->watcher);
+	x->watcher = 0;
+}
+
 /* A new one is tried again later, as long as the operator wants it. */
 static void refused_new(struct create_child *x)
 {
@@ -150,14 +158,14 @@ static void refused_new(struct create_child *x)
 	const struct connection *c = x->connection;
 	uint64_t wait = (x->attempts + 1) * REVIVAL_MS;
 
-	if (!connection_is_wanted(sa->engine, c, &sa->path.remote.address) ||
+	if (x->unwanted || !connection_is_wanted(sa->engine, c, &sa->path.remote.address) ||
 		(c->keying_tries && x->attempts + 1u >= c->keying_tries)) {
 		create_give_up(x);
 		return;
 	}
 	create_put_off(x);
 	x->not_before = engine_now(sa->engine) + (wait < REVIVAL_MAX_MS ? wait : REVIVAL_MAX_MS);
-	ike_sa_release_watcher(sa);
+	release_watcher(x);
 	ike_sa_schedule(sa);
 }
 
@@ -181,6 +189,10 @@ void create_put_off(struct create_child *x)
 	uint32_t random;
 
 	engine->host->random(engine->host, &random, sizeof(random));
+	if (x->unwanted) {
+		create_give_up(x);
+		return;
+	}
 	if (x->attempts < UINT8_MAX)
 		x->attempts++;
 	create_drop_job(x);
@@ -244,7 +256,7 @@ static bool is_served(const struct ike_sa *sa, const struct connection *c)
 			return true;
 	}
 	for (const struct create_child *x = sa->creating; x; x = x->next) {
-		if (x->initiator && x->purpose == CREATE_NEW_CHILD &&
+		if (x->initiator && x->purpose == CREATE_NEW_CHILD && !x->unwanted &&
 			x->connection->serial == c->serial)
 			return true;
 	}
@@ -256,15 +268,22 @@ void create_child_revive(struct ike_sa *sa, struct connection *c, uint64_t lived
 	if (sa->state == STATE_ESTABLISHED_IKE_SA && !sa->rekeyed &&
 		!(sa->wants & WANT_DELETE_IKE) &&
 		connection_is_wanted(sa->engine, c, &sa->path.remote.address))
-		create_child_add(sa, c, lived_ms > LIVED_MS ? 0 : REVIVAL_MS);
+		create_child_add(sa, c, lived_ms > LIVED_MS ? 0 : REVIVAL_MS, 0);
 }
 
-void create_child_add(struct ike_sa *sa, struct connection *c, uint64_t delay_ms)
+void create_child_add(
+	struct ike_sa *sa, struct connection *c, uint64_t delay_ms, ike_watcher watcher)
 {
-	struct create_child *x;
+	struct create_child *x = NULL;
 
-	if (is_served(sa, c) || !(x = create_new(sa, CREATE_NEW_CHILD, true)))
+	if (!is_served(sa, c) && sharing_enter(sa, c))
+		x = create_new(sa, CREATE_NEW_CHILD, true);
+	if (!x) {
+		if (watcher)
+			sa->engine->host->release_watcher(sa->engine->host, watcher);
 		return;
+	}
+	x->watcher = watcher;
 	x->connection = connection_ref(c);
 	x->not_before = delay_ms ? engine_now(sa->engine) + delay_ms : 0;
 	exchange_next(sa);

@@ -7,8 +7,12 @@
 #include "ike_auth.h"
 #include "ike_sa_init_responder.h"
 #include "negotiation_rules.h"
+#include "sharing.h"
 
 #include <string.h>
+
+/* So long an old request may be under way. */
+#define CROSSING_MS 10000
 
 /* What the request asks for, decoded; borrowed from the message. */
 struct create_parts {
@@ -129,8 +133,8 @@ struct create_judgement {
 	const struct create_parts *parts;
 };
 
-/* The IKE SA was set up under another connection: it must be one that this one would have agreed
- * to. */
+/* The IKE SA was set up under another connection: it must be one that this one would have come to
+ * as well. */
 static bool judge_connection(const struct connection *c, void *arg)
 {
 	const struct create_judgement *j = arg;
@@ -138,26 +142,21 @@ static bool judge_connection(const struct connection *c, void *arg)
 	struct traffic_selector local[IPSEC_SELECTORS_MAX], remote[IPSEC_SELECTORS_MAX];
 	unsigned local_count, remote_count;
 
-	return !c->ikev1 && c->shunt == IPSEC_PROTECT && c->remote.auth == known->remote.auth &&
-	       c->local.auth == known->local.auth && identity_equal(c->local.id, known->local.id) &&
-	       proposal_list_equal(c->ike_proposals, known->ike_proposals) &&
+	return sharing_is_possible(c, known) &&
 	       child_narrow(j->sa, c, j->parts->tsi, j->parts->tsi_count, j->parts->tsr,
 		       j->parts->tsr_count, local, &local_count, remote, &remote_count);
 }
 
-/* Only the IKE SA's own connection may have a Child SA here. Another one that would do gets an IKE
- * SA of its own: the peer is told to set one up (RFC 7296, section 1.3.1). 0, or the notify. */
-static uint16_t judge_new(struct ike_sa *sa, const struct create_parts *parts)
+/* The IKE SA's own connection, or one between the same ends whose selectors fit (RFC 7296, section
+ * 1.3.1). A reference; NULL: TS_UNACCEPTABLE. */
+static struct connection *find_connection(struct ike_sa *sa, const struct create_parts *parts)
 {
 	struct create_judgement j = {.sa = sa, .parts = parts};
-	struct connection *other;
 
 	if (judge_connection(sa->connection, &j))
-		return 0;
-	other = catalogue_find_by_identity(sa->engine->config.catalogue, &sa->path.local.address,
+		return connection_ref(sa->connection);
+	return catalogue_find_by_identity(sa->engine->config.catalogue, &sa->path.local.address,
 		&sa->path.remote.address, sa->local_id, sa->remote_id, judge_connection, &j);
-	connection_unref(other);
-	return other ? N_NO_ADDITIONAL_SAS : N_TS_UNACCEPTABLE;
 }
 
 static bool carries_the_same(const struct child_sa *a, const struct child_sa *b)
@@ -168,25 +167,41 @@ static bool carries_the_same(const struct child_sa *a, const struct child_sa *b)
 	       !memcmp(a->ts, b->ts, size);
 }
 
-/* Policies and outbound SAs belong together by their reqid: two pairs of a connection that carry
- * different things do not go side by side. */
-static bool has_room_beside(const struct child_sa *fresh)
+/* 0, or why there is no room for a new one beside what the connection has here. Policies and
+ * outbound SAs belong together by their reqid: two pairs of a connection that carry different things
+ * do not go side by side. And where ours has just come to be, the request about the same has crossed
+ * ours, which stays: the peer gets its answer before this one, and looks for it no more. */
+static uint16_t judge_beside(const struct child_sa *fresh)
 {
 	for (const struct child_sa *child = fresh->ike_sa->children; child; child = child->next) {
-		if (child != fresh && child->in_kernel && !carries_the_same(child, fresh))
-			return false;
+		if (child == fresh || child->connection->serial != fresh->connection->serial)
+			continue;
+		if (child->in_kernel && child->reqid == fresh->reqid &&
+			!carries_the_same(child, fresh))
+			return N_NO_ADDITIONAL_SAS;
+		if (child->by_us && child->newest && child->state == CHILD_ESTABLISHED &&
+			child_sa_lived_ms(child) < CROSSING_MS)
+			return N_TEMPORARY_FAILURE;
 	}
-	return true;
+	return 0;
 }
 
-/* One that carries the same takes the place of what was there. */
-static void supersede(struct child_sa *fresh)
+/* One that carries the same takes the place of what was there, which the peer deletes if it has
+ * rekeyed it, and else has perhaps forgotten: that is deleted by us. */
+static void supersede(struct child_sa *fresh, bool rekeyed)
 {
-	for (struct child_sa *child = fresh->ike_sa->children; child; child = child->next) {
-		if (child == fresh || child->state != CHILD_ESTABLISHED)
+	struct ike_sa *sa = fresh->ike_sa;
+
+	for (struct child_sa *child = sa->children; child; child = child->next) {
+		if (child == fresh || child->state != CHILD_ESTABLISHED ||
+			child->connection->serial != fresh->connection->serial)
 			continue;
 		child->newest = false;
 		child->replace_s = 0;
+		if (!rekeyed) {
+			child_sa_close(child);
+			sa->wants |= WANT_DELETE_CHILD;
+		}
 	}
 }
 
@@ -262,11 +277,13 @@ static uint16_t choose(
 {
 	struct ike_sa *sa = x->ike_sa;
 
-	uint16_t refusal = old ? 0 : judge_new(sa, parts);
+	uint16_t refusal;
 
-	if (refusal)
-		return refusal;
-	x->connection = connection_ref(old ? old->connection : sa->connection);
+	x->connection = old ? connection_ref(old->connection) : find_connection(sa, parts);
+	if (!x->connection)
+		return N_TS_UNACCEPTABLE;
+	if (!sharing_enter(sa, x->connection))
+		return N_TEMPORARY_FAILURE;
 	x->child = old ? child_sa_new_rekeyed(old) : child_sa_new(sa, x->connection);
 	if (!x->child)
 		return N_TEMPORARY_FAILURE;
@@ -274,8 +291,9 @@ static uint16_t choose(
 		return N_NO_PROPOSAL_CHOSEN;
 	if (!choose_selectors(x->child, old, parts))
 		return N_TS_UNACCEPTABLE;
-	if (!old && !has_room_beside(x->child))
-		return N_NO_ADDITIONAL_SAS;
+	refusal = old ? 0 : judge_beside(x->child);
+	if (refusal)
+		return refusal;
 	x->child->out_spi = x->child->chosen.spi;
 	x->child->udp_encapsulation = sa->encapsulate;
 	return 0;
@@ -419,7 +437,7 @@ void create_responder_derived(struct create_child *x)
 		create_refuse(x, N_TEMPORARY_FAILURE, bytes_of(NULL, 0));
 		return;
 	}
-	if (has_lost_its_old(x)) {
+	if (x->lost || has_lost_its_old(x)) {
 		create_refuse(x, N_TEMPORARY_FAILURE, bytes_of(NULL, 0));
 		return;
 	}
@@ -429,9 +447,7 @@ void create_responder_derived(struct create_child *x)
 /* Ours about the same pair is under way: which of the two stays is decided when it has ended. */
 static void remember_or_free(struct create_child *x)
 {
-	struct create_child *ours = create_find_ours(x->ike_sa, CREATE_REKEY_CHILD);
-
-	if (x->purpose != CREATE_REKEY_CHILD || !ours || ours->replaces != x->replaces) {
+	if (!rekey_collision_ours(x)) {
 		x->child = NULL;
 		create_free(x);
 		return;
@@ -451,13 +467,13 @@ void create_responder_installed(struct create_child *x)
 		child_sa_log(child, LOG_LINE_ERROR, RC_OK,
 			"the kernel refused the Child SA: %s (errno %d)",
 			strerror(child->ipsec_error), child->ipsec_error);
-	if (child->ipsec_error || has_lost_its_old(x) || !build_response(x, &m)) {
+	if (child->ipsec_error || x->lost || has_lost_its_old(x) || !build_response(x, &m)) {
 		create_refuse(x, N_TEMPORARY_FAILURE, bytes_of(NULL, 0));
 		return;
 	}
 	response_send(sa, writer_bytes(&m.w));
 	child_sa_established(child, false, x->replaces);
-	supersede(child);
+	supersede(child, x->replaces);
 	remember_or_free(x);
 	exchange_next(sa);
 	ike_sa_schedule(sa);

@@ -153,7 +153,7 @@ static void protected_request(struct ike_sa *sa, struct incoming *in)
 			sa, in, N_UNSUPPORTED_CRITICAL_PAYLOAD, bytes_of(&unknown->type, 1));
 		return;
 	}
-	if (sa->replaces && !deletes_ike_sa(in))
+	if (sa->replaces && !sa->rekeyed && !deletes_ike_sa(in))
 		rekey_ike_is_used(sa);
 	switch (in->header.exchange) {
 	case EXCHANGE_IKE_AUTH:

@@ -9,6 +9,7 @@
 #include "ike_sa_init.h"
 #include "path.h"
 #include "route.h"
+#include "sharing.h"
 #include "wanted.h"
 
 #include <stdlib.h>
@@ -20,7 +21,7 @@
 static bool allocate_tables(struct ike_engine *e)
 {
 	struct table **tables[] = {&e->by_spi, &e->by_serial, &e->by_identity, &e->by_connection,
-		&e->requests, &e->children, &e->routes, &e->wanted};
+		&e->requests, &e->children, &e->routes, &e->wanted, &e->guests};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		*tables[i] = table_new();
@@ -31,8 +32,10 @@ static bool allocate_tables(struct ike_engine *e)
 	e->child_pool = slab_pool_new("Child SA", sizeof(struct child_sa));
 	e->negotiations = slab_pool_new("negotiation", sizeof(struct negotiation));
 	e->creations = slab_pool_new("CREATE_CHILD_SA", sizeof(struct create_child));
+	e->guest_pool = sharing_pool_new();
 	e->received = malloc(sizeof(*e->received) + PROPOSALS_MAX * sizeof(struct proposal));
-	return e->sas && e->child_pool && e->negotiations && e->creations && e->received;
+	return e->sas && e->child_pool && e->negotiations && e->creations &&
+	       e->guest_pool && e->received;
 }
 
 struct ike_engine *ike_engine_new(const struct ike_engine_config *config)
@@ -59,7 +62,7 @@ struct ike_engine *ike_engine_new(const struct ike_engine_config *config)
 void ike_engine_free(struct ike_engine *e)
 {
 	struct table *tables[] = {e->by_spi, e->by_serial, e->by_identity, e->by_connection,
-		e->requests, e->children, e->routes, e->wanted};
+		e->requests, e->children, e->routes, e->wanted, e->guests};
 
 	wanted_forget_all(e); /* nothing is begun again for what goes now */
 	while (e->oldest) {
@@ -80,6 +83,8 @@ void ike_engine_free(struct ike_engine *e)
 		slab_pool_free(e->negotiations);
 	if (e->creations)
 		slab_pool_free(e->creations);
+	if (e->guest_pool)
+		slab_pool_free(e->guest_pool);
 	free(e->received);
 	secret_wipe(e, sizeof(*e));
 	free(e);

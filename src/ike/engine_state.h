@@ -27,8 +27,8 @@ struct ike_engine {
 	struct ike_host *host;
 	struct table_seed seed;
 	struct table *by_spi, *by_serial, *by_identity, *by_connection, *requests, *children,
-		*routes, *wanted;
-	struct slab_pool *sas, *child_pool, *negotiations, *creations;
+		*routes, *wanted, *guests;
+	struct slab_pool *sas, *child_pool, *negotiations, *creations, *guest_pool;
 	struct ike_sa *oldest, *newest;
 	struct wanted *first_wanted;
 	struct route *first_route;

@@ -13,6 +13,9 @@ void fail_ike_sa(struct ike_sa *sa, enum finish_reason reason, enum ike_rc code,
 
 /* Begins a new IKE SA of ours; `replaces`: the serial of the one that goes when it is established,
  * or 0. */
+/* On an IKE SA that is there already, if one suits, else on a new one. `remote` as above. */
+void initiate_connection(struct ike_engine *engine, struct connection *c,
+	const struct ip_address *remote, ike_watcher watcher);
 void initiate_sa(struct ike_engine *engine, struct connection *c, const struct ip_address *remote,
 	ike_watcher watcher, uint64_t replaces);
 

@@ -10,6 +10,7 @@
 #include "ike_auth_signature.h"
 #include "ike_sa_init_responder.h"
 #include "keymat.h"
+#include "sharing.h"
 #include "unique.h"
 
 #include <stdio.h>
@@ -148,6 +149,18 @@ static bool carries_traffic(const struct ike_sa *sa)
 	return false;
 }
 
+/* The other connections' Child SAs are created on the new one. */
+static void replace_old(struct ike_sa *sa, struct ike_sa *old)
+{
+	struct connection *guest;
+
+	for (unsigned i = 0; (guest = sharing_guest(old, i)); i++) {
+		if (sharing_carries(old, guest))
+			create_child_add(sa, guest, 0, 0);
+	}
+	ike_sa_delete(old, FINISHED_SUPERSEDED);
+}
+
 void auth_finish(struct ike_sa *sa)
 {
 	bool initial_contact = sa->negotiation->initial_contact;
@@ -157,12 +170,13 @@ void auth_finish(struct ike_sa *sa)
 	/* One whose Child SA was refused must not take away a tunnel that works. */
 	if (carries_traffic(sa) || initial_contact) {
 		unique_established(sa, initial_contact);
-		old = sa->replaces ? engine_find_serial(sa->engine, sa->replaces) : NULL;
+		old = sa->replaces && sa->state == STATE_ESTABLISHED_IKE_SA ? engine_find_serial(sa->engine, sa->replaces) : NULL;
 		if (old)
-			ike_sa_delete(old, FINISHED_SUPERSEDED);
+			replace_old(sa, old);
 	}
 	sa->replaces = 0;
 	ike_sa_release_watcher(sa);
+	exchange_next(sa);
 	ike_sa_schedule(sa);
 }
 
@@ -192,7 +206,7 @@ static bool build_request(struct ike_sa *sa, struct child_sa *child, struct mess
 		id_payload_encode(m, PAYLOAD_IDr, c->remote.id);
 	if (!auth_encode(sa, true, m))
 		return false;
-	if (c->initial_contact)
+	if (c->initial_contact && !unique_knows_other(sa))
 		add_notify(sa->engine, m, N_INITIAL_CONTACT, bytes_of(NULL, 0));
 	if (child->mode == IPSEC_TRANSPORT)
 		add_notify(sa->engine, m, N_USE_TRANSPORT_MODE, bytes_of(NULL, 0));

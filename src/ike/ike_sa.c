@@ -7,15 +7,13 @@
 #include "engine_state.h"
 #include "exchange.h"
 #include "fragment.h"
+#include "sharing.h"
 #include "unique.h"
 #include "wanted.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Two peers that initiate to each other at one time may each end up with both SAs; only SAs older
- * than this fall to one of the other role. */
-#define CROSSING_MS 10000
 /* A peer that did not get the last response asks for it again so long. */
 #define LINGER_MS 5000
 
@@ -102,6 +100,13 @@ static void count_state(struct ike_sa *sa, int64_t n)
 		sa->engine->half_open += n;
 }
 
+static void serves_no_more(struct ike_sa *sa)
+{
+	wanted_sa_gone(sa);
+	if (sa->rekeyed && sa->replaces)
+		rekey_ike_redundant_gone(sa);
+}
+
 void ike_sa_set_state(struct ike_sa *sa, enum ike_state state)
 {
 	bool leaves = state == STATE_ZOMBIE && sa->state != STATE_ZOMBIE;
@@ -110,7 +115,7 @@ void ike_sa_set_state(struct ike_sa *sa, enum ike_state state)
 	sa->state = state;
 	count_state(sa, 1);
 	if (leaves)
-		wanted_sa_gone(sa);
+		serves_no_more(sa);
 }
 
 /* ---- birth --------------------------------------------------------------------- */
@@ -208,6 +213,12 @@ void ike_sa_set_connection(struct ike_sa *sa, struct connection *c)
 		sa->instance = __atomic_add_fetch(&c->instances, 1, __ATOMIC_RELAXED);
 }
 
+void ike_sa_change_connection(struct ike_sa *sa, struct connection *c)
+{
+	enter_connection_table(sa, c);
+	ike_sa_count_identities(sa);
+}
+
 struct ike_sa *ike_sa_new_rekeyed(struct ike_sa *old, bool initiator, uint64_t own_spi)
 {
 	struct ike_sa *sa = new_sa(old->engine, initiator, &old->path, own_spi);
@@ -228,15 +239,30 @@ struct ike_sa *ike_sa_new_rekeyed(struct ike_sa *old, bool initiator, uint64_t o
 
 /* ---- established ----------------------------------------------------------------- */
 
+static bool enter_identity_table(
+	struct ike_sa *sa, const struct identity *local, const struct identity *remote)
+{
+	struct ike_engine *engine = sa->engine;
+
+	if (sa->in_identity_table)
+		table_remove(engine->by_identity, &sa->by_identity);
+	sa->in_identity_table =
+		table_insert(engine->by_identity, &sa->by_identity, unique_hash(local, remote));
+	return sa->in_identity_table;
+}
+
+void ike_sa_announce(struct ike_sa *sa)
+{
+	enter_identity_table(sa, sa->connection->local.id, sa->connection->remote.id);
+}
+
 bool ike_sa_established(struct ike_sa *sa)
 {
 	struct ike_engine *engine = sa->engine;
 	uint64_t now = engine_now(engine);
 
-	if (!table_insert(engine->by_identity, &sa->by_identity,
-		    unique_hash(sa->local_id, sa->remote_id)))
+	if (!enter_identity_table(sa, sa->local_id, sa->remote_id))
 		return false;
-	sa->in_identity_table = true;
 	sa->established_ms = sa->last_heard_ms = now;
 	ike_sa_set_state(sa, STATE_ESTABLISHED_IKE_SA);
 	engine_count(engine, COUNT_IKE_ESTABLISHED);
@@ -377,12 +403,13 @@ void ike_sa_free(struct ike_sa *sa, enum finish_reason reason)
 	struct ike_sa *old;
 
 	if (sa->state != STATE_ZOMBIE)
-		wanted_sa_gone(sa);
+		serves_no_more(sa);
 	if (sa->replaces && (old = engine_find_serial(engine, sa->replaces)))
 		deadlines_replace_again(old);
 	create_child_drop_all(sa);
 	while (sa->children)
 		child_sa_free(sa->children, reason);
+	sharing_forget(sa);
 	ike_sa_end_negotiation(sa);
 	exchange_end(sa);
 	fragment_forget(sa);

@@ -66,6 +66,7 @@ struct child_sa {
 	uint32_t replace_s, expire_s; /* host time in seconds; 0: not */
 	uint8_t local_ts_count, remote_ts_count;
 	bool outbound_waits;
+	bool by_us;            /* made by a CREATE_CHILD_SA exchange of ours */
 	bool rekeying;         /* an exchange of ours to replace it is queued or under way */
 	uint8_t finish_reason; /* enum finish_reason, if gone */
 };
@@ -184,10 +185,12 @@ struct ike_sa {
 	struct reassembly *reassembly; /* messages of which fragments are missing, see fragment.c */
 	struct child_sa *children;
 	struct negotiation *negotiation;
+	struct guest *guests;          /* connections that share it, see sharing.c */
 	struct create_child *creating; /* CREATE_CHILD_SA exchanges, queued and under way */
 	ike_watcher watcher;
 	uint64_t replaces; /* serial of the IKE SA that goes when this one is established, or, with
-				rekeying of both ends, proves to be the one that stays */
+				rekeying of both ends, proves to be the one that stays; with
+				`rekeyed`: that goes with this one, which is redundant */
 	/* deadlines and times, host milliseconds; 0: none */
 	uint64_t established_ms, last_heard_ms, replace_at, expire_at, liveness_at, keepalive_at,
 		linger_until;
@@ -217,6 +220,11 @@ void ike_sa_free(struct ike_sa *sa, enum finish_reason reason);
 void ike_sa_set_state(struct ike_sa *sa, enum ike_state state);
 /* Takes a reference; enters the connection's table. */
 void ike_sa_set_connection(struct ike_sa *sa, struct connection *c);
+/* The same when it is established: it stays what it is, but belongs to another connection between
+ * the same ends. */
+void ike_sa_change_connection(struct ike_sa *sa, struct connection *c);
+/* We initiate it: to be found by the connection's identities before it is established. */
+void ike_sa_announce(struct ike_sa *sa);
 /* Frees all that only the negotiation needed. */
 void ike_sa_end_negotiation(struct ike_sa *sa);
 /* Frees an IKE_SA_INIT message that does not lie in its room. */

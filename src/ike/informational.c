@@ -10,7 +10,7 @@
 #include "ike_auth.h"
 
 /* Deleted SPIs that one response can name; a peer has no more Child SAs with us anyhow. */
-#define DELETED_MAX 64
+#define DELETED_MAX CHILDREN_MAX
 
 struct deletions {
 	bool ike;

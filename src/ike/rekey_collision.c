@@ -23,11 +23,29 @@ bool rekey_collision_lost(const struct create_child *ours, const struct create_c
 	return compare(lower_nonce(ours), lower_nonce(theirs)) < 0;
 }
 
+/* New ones of a connection carry the same. */
+static bool same_matter(const struct create_child *a, const struct create_child *b)
+{
+	return a->purpose == b->purpose && a->replaces == b->replaces &&
+	       (a->purpose != CREATE_NEW_CHILD ||
+		       (a->connection && b->connection &&
+			       a->connection->serial == b->connection->serial));
+}
+
 struct create_child *rekey_collision_find(const struct create_child *ours)
 {
 	struct create_child *x = ours->ike_sa->creating;
 
-	while (x && (x->initiator || x->purpose != ours->purpose || x->replaces != ours->replaces))
+	while (x && (x->initiator || !same_matter(x, ours)))
+		x = x->next;
+	return x;
+}
+
+const struct create_child *rekey_collision_ours(const struct create_child *theirs)
+{
+	const struct create_child *x = theirs->ike_sa->creating;
+
+	while (x && (!x->initiator || !create_is_under_way(x) || !same_matter(x, theirs)))
 		x = x->next;
 	return x;
 }

@@ -6,6 +6,7 @@
 #include "engine_state.h"
 #include "exchange.h"
 #include "negotiation_rules.h"
+#include "sharing.h"
 
 #include <string.h>
 
@@ -100,6 +101,7 @@ void rekey_ike_inherit(struct ike_sa *from, struct ike_sa *to)
 
 	move_children(from, to);
 	move_queue(from, to);
+	sharing_move(from, to);
 	if (!to->watcher) {
 		to->watcher = from->watcher;
 		from->watcher = 0;
@@ -209,20 +211,36 @@ static void lose(struct create_child *x, struct ike_sa *ours)
 	ike_sa_delete(ours, FINISHED_SUPERSEDED);
 }
 
-/* Ours stays: the peer closes its own, if it ever learns that it has one. */
-static void abandon(struct create_child *theirs)
+/* Ours stays. What of the peer's is not answered yet never will be; if it is, the peer closes its
+ * own, and needs the old SA until then: a Delete that overtook the answer would leave it without
+ * the keys of a new SA that only we have. True: the old SA goes with that one. */
+static bool abandon(struct create_child *theirs)
 {
-	struct ike_sa *sa = engine_find_serial(theirs->ike_sa->engine, theirs->successor);
+	struct ike_sa *old = theirs->ike_sa,
+		      *sa = engine_find_serial(old->engine, theirs->successor);
 
 	create_free(theirs);
-	if (sa && sa->state == STATE_ESTABLISHED_IKE_SA)
-		let_go(sa, REDUNDANT_MS);
+	if (!sa || sa->state != STATE_ESTABLISHED_IKE_SA)
+		return false;
+	let_go(sa, REDUNDANT_MS);
+	sa->replaces = old->serial;
+	return true;
+}
+
+void rekey_ike_redundant_gone(struct ike_sa *sa)
+{
+	struct ike_sa *old = engine_find_serial(sa->engine, sa->replaces);
+
+	sa->replaces = 0;
+	if (old)
+		ike_sa_delete(old, FINISHED_SUPERSEDED);
 }
 
 void rekey_ike_derived(struct create_child *x)
 {
 	struct ike_sa *old = x->ike_sa, *sa = NULL;
 	struct create_child *theirs = rekey_collision_find(x);
+	bool old_is_needed;
 
 	if (x->job->result == CRYPTO_JOB_OK)
 		sa = rekey_ike_make(x);
@@ -236,9 +254,9 @@ void rekey_ike_derived(struct create_child *x)
 		lose(x, sa);
 		return;
 	}
-	if (theirs)
-		abandon(theirs);
+	old_is_needed = theirs && abandon(theirs);
 	rekey_ike_inherit(old, sa);
 	create_free(x);
-	ike_sa_delete(old, FINISHED_SUPERSEDED);
+	if (!old_is_needed)
+		ike_sa_delete(old, FINISHED_SUPERSEDED);
 }

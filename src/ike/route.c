@@ -69,7 +69,7 @@ static bool route_is_of(const struct route *r, const struct child_sa *child)
 /* False: it is remembered already. */
 static bool make_room(struct ike_engine *engine, const struct child_sa *child)
 {
-	uint64_t serial = child->ike_sa->connection->serial;
+	uint64_t serial = child->connection->serial;
 	struct table_node *node = table_first(engine->routes, table_hash_u64(serial));
 	struct route *oldest = NULL;
 	unsigned count = 0;

@@ -1,4 +1,5 @@
 /* Log lines in pluto's form: `"name"[N] PEER #S: text`, to the log and to whoever watches. */
+#include "create_child.h"
 #include "engine_state.h"
 
 #include <stdarg.h>
@@ -38,15 +39,16 @@ __attribute__((format(printf, 4, 0))) static void log_with_prefix(struct ike_eng
 }
 
 /* `"name"` or `"name"[N] PEER`; without a connection: the peer's end point. */
-static int sa_prefix(const struct ike_sa *sa, char *out, size_t size)
+static int sa_prefix(
+	const struct ike_sa *sa, const struct connection *c, char *out, size_t size)
 {
 	char peer[IP_RANGE_TEXT_MAX];
 
-	if (!sa->connection)
+	if (!c)
 		return snprintf(out, size, "%s", ip_endpoint_text(&sa->path.remote, peer));
 	if (!sa->instance)
-		return snprintf(out, size, "\"%s\"", sa->connection->name);
-	return snprintf(out, size, "\"%s\"[%u] %s", sa->connection->name, sa->instance,
+		return snprintf(out, size, "\"%s\"", c->name);
+	return snprintf(out, size, "\"%s\"[%u] %s", c->name, sa->instance,
 		ip_text(&sa->path.remote.address, peer));
 }
 
@@ -59,13 +61,23 @@ void ike_sa_log(
 
 	if (severity == LOG_LINE_DEBUG && !log_debug_on())
 		return;
-	n = sa_prefix(sa, prefix, sizeof(prefix) - 32);
+	n = sa_prefix(sa, sa->connection, prefix, sizeof(prefix) - 32);
 	if (n > (int)sizeof(prefix) - 33)
 		n = sizeof(prefix) - 33;
 	snprintf(prefix + n, sizeof(prefix) - n, " #%llu: ", (unsigned long long)sa->serial);
 	va_start(args, format);
 	log_with_prefix(sa->engine, severity, prefix, format, args, sa->watcher, code);
 	va_end(args);
+}
+
+/* Who ordered it, or who watches the IKE SA. */
+static ike_watcher child_watcher(const struct child_sa *child)
+{
+	const struct create_child *x = child->ike_sa->creating;
+
+	while (x && (x->child != child || !x->initiator))
+		x = x->next;
+	return x && x->watcher ? x->watcher : child->ike_sa->watcher;
 }
 
 void child_sa_log(const struct child_sa *child, enum log_severity severity, enum ike_rc code,
@@ -77,13 +89,13 @@ void child_sa_log(const struct child_sa *child, enum log_severity severity, enum
 
 	if (severity == LOG_LINE_DEBUG && !log_debug_on())
 		return;
-	n = sa_prefix(child->ike_sa, prefix, sizeof(prefix) - 32);
+	n = sa_prefix(child->ike_sa, child->connection, prefix, sizeof(prefix) - 32);
 	if (n > (int)sizeof(prefix) - 33)
 		n = sizeof(prefix) - 33;
 	snprintf(prefix + n, sizeof(prefix) - n, " #%llu: ", (unsigned long long)child->serial);
 	va_start(args, format);
 	log_with_prefix(child->ike_sa->engine, severity, prefix, format, args,
-		child->ike_sa->watcher, code);
+		child_watcher(child), code);
 	va_end(args);
 }
 

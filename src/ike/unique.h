@@ -13,4 +13,8 @@ void unique_established(struct ike_sa *sa, bool initial_contact);
 /* What other engines are to know of the SA; identities are the SA's own. */
 struct ike_news news_of(const struct ike_sa *sa, enum ike_news_kind kind);
 
+/* Is there another established IKE SA between the identities, so that this one is no initial contact
+ * (RFC 7296, section 2.4)? */
+bool unique_knows_other(const struct ike_sa *sa);
+
 #endif

@@ -16,6 +16,7 @@ static void view_child(const struct child_sa *child, struct child_view *view)
 
 	*view = (struct child_view){
 		.serial = child->serial,
+		.connection = child->connection,
 		.in_spi = child->in_spi,
 		.out_spi = child->out_spi,
 		.state = child_state_name(child->state),
@@ -138,7 +139,7 @@ struct ike_memory ike_engine_memory(const struct ike_engine *e)
 {
 	return (struct ike_memory){
 		.ike_sas = taken(e->sas),
-		.child_sas = taken(e->child_pool),
+		.child_sas = taken(e->child_pool) + taken(e->guest_pool),
 		.selectors = e->selector_bytes,
 		.keys = e->key_bytes,
 		.responses = e->response_bytes,
@@ -149,9 +150,10 @@ struct ike_memory ike_engine_memory(const struct ike_engine *e)
 		.tables = table_bytes(e->by_spi) + table_bytes(e->by_serial) +
 			  table_bytes(e->by_identity) + table_bytes(e->by_connection) +
 			  table_bytes(e->requests) + table_bytes(e->children) +
-			  table_bytes(e->routes) + table_bytes(e->wanted),
+			  table_bytes(e->routes) + table_bytes(e->wanted) +
+			  table_bytes(e->guests),
 		.slack = slack(e->sas) + slack(e->child_pool) + slack(e->negotiations) +
-			 slack(e->creations),
+			 slack(e->creations) + slack(e->guest_pool),
 	};
 }
 

@@ -3,8 +3,10 @@
 
 #include "engine_state.h"
 #include "failure.h"
+#include "sharing.h"
 #include "unique.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define REVIVAL_STEP_S 5
@@ -80,7 +82,7 @@ static void revive(struct ike_engine *engine, struct engine_timer *timer)
 	struct wanted *w = container_of(timer, struct wanted, timer);
 
 	if (engine->listening)
-		initiate_sa(engine, w->connection, &w->remote, 0, 0); /* `w` may be gone */
+		initiate_connection(engine, w->connection, &w->remote, 0); /* `w` may be gone */
 	else
 		wanted_later(engine, w->connection, &w->remote);
 }
@@ -146,6 +148,23 @@ void wanted_forget_all(struct ike_engine *engine)
 		wanted_free(engine, engine->first_wanted);
 }
 
+/* On the IKE SA of another connection. */
+static bool is_served_as_guest(const struct ike_engine *engine, const struct connection *c,
+	const struct ip_address *remote, const struct ike_sa *but_by)
+{
+	struct sharing_walk walk;
+	const struct ike_sa *sa;
+
+	sharing_walk_start(&walk, engine, c);
+	while ((sa = sharing_walk_next(&walk))) {
+		if (sa != but_by && walk.guests && sa->state != STATE_ZOMBIE && !sa->rekeyed &&
+			!(sa->wants & WANT_DELETE_IKE) && sharing_carries(sa, c) &&
+			ip_equal(&sa->path.remote.address, remote))
+			return true;
+	}
+	return false;
+}
+
 bool connection_is_served(const struct ike_engine *engine, const struct connection *c,
 	const struct ip_address *remote, const struct ike_sa *but_by)
 {
@@ -161,7 +180,7 @@ bool connection_is_served(const struct ike_engine *engine, const struct connecti
 			ip_equal(&sa->path.remote.address, remote))
 			return true;
 	}
-	return false;
+	return is_served_as_guest(engine, c, remote, but_by);
 }
 
 void wanted_gone_elsewhere(struct ike_engine *engine, const struct ike_news *news)
@@ -173,37 +192,46 @@ void wanted_gone_elsewhere(struct ike_engine *engine, const struct ike_news *new
 }
 
 /* Nobody wants it here, but another engine may. */
-static void tell_gone(const struct ike_sa *sa)
+static void tell_gone(const struct ike_sa *sa, const struct connection *c)
 {
 	struct ike_news news = news_of(sa, IKE_NEWS_GONE);
 
-	if (sa->established_ms && !connection_is_template(sa->connection))
+	news.connection_serial = c->serial;
+	if (sa->established_ms && !connection_is_template(c))
 		sa->engine->host->tell(sa->engine->host, &news);
 }
 
-void wanted_sa_gone(struct ike_sa *sa)
+/* In the SA's name, if it is the SA's connection. */
+static void say(
+	struct ike_sa *sa, const struct connection *c, enum log_severity severity, const char *text)
+{
+	if (sa->connection->serial == c->serial)
+		ike_sa_log(sa, severity, RC_OK, "%s", text);
+	else
+		connection_log(sa->engine, c, 0, severity, RC_OK, "%s", text);
+}
+
+/* It served this connection, or would have. */
+static void connection_gone(struct ike_sa *sa, const struct connection *c)
 {
 	struct ike_engine *engine = sa->engine;
 	uint64_t now = engine_now(engine);
-	struct wanted *w;
+	struct wanted *w = wanted_find(engine, c, &sa->path.remote.address);
 	unsigned delay_s;
+	char text[120];
 
-	if (!sa->connection || sa->rekeyed || engine->shutting_down || sa->superseded_elsewhere)
-		return;
-	if (!sa->initiator && !sa->established_ms)
-		return; /* a stranger's: it never served */
-	w = wanted_find(engine, sa->connection, &sa->path.remote.address);
 	if (!w)
-		tell_gone(sa);
+		tell_gone(sa, c);
 	if (!w || timer_is_armed(&w->timer.timer) ||
-		connection_is_served(engine, sa->connection, &sa->path.remote.address, sa))
+		connection_is_served(engine, c, &sa->path.remote.address, sa))
 		return;
 	if (sa->established_ms && now - sa->established_ms > LIVED_MS)
 		w->attempts = 0;
 	w->attempts++;
 	if (w->connection->keying_tries && w->attempts >= w->connection->keying_tries) {
-		ike_sa_log(sa, LOG_LINE_WARNING, RC_OK, "gave up after %u attempts (keyingtries)",
-			w->attempts);
+		snprintf(
+			text, sizeof(text), "gave up after %u attempts (keyingtries)", w->attempts);
+		say(sa, c, LOG_LINE_WARNING, text);
 		wanted_free(engine, w);
 		return;
 	}
@@ -211,8 +239,24 @@ void wanted_sa_gone(struct ike_sa *sa)
 	if (delay_s > REVIVAL_MAX_S)
 		delay_s = REVIVAL_MAX_S;
 	engine_count(engine, COUNT_REVIVALS);
-	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
+	snprintf(text, sizeof(text),
 		"connection is supposed to remain up; revival attempt %u scheduled in %u seconds",
 		w->attempts, delay_s);
+	say(sa, c, LOG_LINE_INFO, text);
 	engine->host->arm(engine->host, &w->timer.timer, now + delay_s * 1000ull);
+}
+
+void wanted_sa_gone(struct ike_sa *sa)
+{
+	const struct connection *guest;
+
+	if (!sa->connection || sa->rekeyed || sa->engine->shutting_down)
+		return;
+	if (!sa->initiator && !sa->established_ms)
+		return; /* a stranger's: it never served */
+	/* The one that it is named for first, so that an IKE SA that follows is its again. */
+	if (!sa->superseded_elsewhere)
+		connection_gone(sa, sa->connection);
+	for (unsigned i = 0; (guest = sharing_guest(sa, i)); i++)
+		connection_gone(sa, guest);
 }

@@ -34,6 +34,33 @@ static bool may_initiate(struct pluto *p, struct client *client, const struct co
 	return true;
 }
 
+static bool judge_sharing(const struct connection *other, void *arg)
+{
+	const struct connection *c = arg;
+
+	return other->serial != c->serial && ike_connections_can_share(other, c);
+}
+
+static bool may_share(struct pluto *p, struct connection *c)
+{
+	struct connection *other = catalogue_find_by_identity(p->catalogue, &c->local.host,
+		&c->remote.host, c->local.id, c->remote.id, judge_sharing, c);
+
+	connection_unref(other);
+	return other;
+}
+
+static void initiate(struct pluto *p, struct connection *c, const struct ip_address *remote,
+	ike_watcher watcher)
+{
+	uint64_t group = identity_hash(c->local.id) * 31 + identity_hash(c->remote.id);
+
+	if (may_share(p, c))
+		shard_set_initiate_shared(p->shards, c, group, watcher);
+	else
+		shard_set_initiate(p->shards, c, remote, watcher);
+}
+
 void command_initiate(struct pluto *p, struct client *client)
 {
 	const char *name = command_argument(client, "name"),
@@ -63,7 +90,7 @@ void command_initiate(struct pluto *p, struct client *client)
 			continue;
 		if (wait)
 			client_expects_release(client);
-		shard_set_initiate(p->shards, *c, &remote, wait ? client->watcher : 0);
+		initiate(p, *c, &remote, wait ? client->watcher : 0);
 	}
 	connections_release(list);
 }

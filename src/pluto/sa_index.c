@@ -77,31 +77,44 @@ uint64_t sa_index_active(const struct sa_index *index)
 /* ---- the shards' side --------------------------------------------------------- */
 
 /* "connection instance ike child ike-suite child-suite", 0 and "-" for what is not established. */
+static void say_record(struct report_text *text, const struct ike_sa_view *view,
+	const struct connection *c, const struct child_view *child)
+{
+	char ike[CHOSEN_TEXT_MAX] = "-", esp[CHOSEN_TEXT_MAX] = "-";
+
+	if (view->established)
+		view_ike_suite(&view->chosen, ike, sizeof(ike));
+	if (child)
+		chosen_child_text(&child->chosen, esp);
+	report_printf(text, "%llu %u %llu %llu %s %s\n", (unsigned long long)c->serial,
+		view->instance, (unsigned long long)(view->established ? view->serial : 0),
+		(unsigned long long)(child ? child->serial : 0), ike, esp);
+}
+
+/* One for the IKE SA's connection with its newest Child SA, and one for each Child SA of others. */
 void sa_index_visit(struct report_text *text, struct ike_engine *engine,
 	const struct ike_sa_view *view, const struct ipsec_counters *counters, void *arg)
 {
+	struct child_view child = view->child, newest = {0};
 	const struct report_filter *filter = arg;
-	char ike[CHOSEN_TEXT_MAX] = "-", esp[CHOSEN_TEXT_MAX] = "-";
-	struct child_view child = view->child;
-	uint64_t newest = 0;
 
 	(void)counters;
-	if (!view->connection || !view_passes(view, filter))
+	if (!view->connection)
 		return;
 	for (unsigned i = 0; i < view->child_count; i++) {
 		if (i && !ike_engine_child_at(engine, view->serial, i, &child))
 			continue;
-		if (!child.established || child.serial < newest)
+		if (!child.established)
 			continue;
-		newest = child.serial;
-		chosen_child_text(&child.chosen, esp);
+		if (child.connection->serial != view->connection->serial) {
+			if (view_child_passes(&child, filter))
+				say_record(text, view, child.connection, &child);
+		} else if (child.serial > newest.serial) {
+			newest = child;
+		}
 	}
-	if (view->established)
-		view_ike_suite(&view->chosen, ike, sizeof(ike));
-	report_printf(text, "%llu %u %llu %llu %s %s\n",
-		(unsigned long long)view->connection->serial, view->instance,
-		(unsigned long long)(view->established ? view->serial : 0),
-		(unsigned long long)newest, ike, esp);
+	if (view_passes(view, filter))
+		say_record(text, view, view->connection, newest.serial ? &newest : NULL);
 }
 
 /* ---- the control thread's ----------------------------------------------------- */

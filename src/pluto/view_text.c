@@ -7,35 +7,58 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *view_name(const struct ike_sa_view *view, char out[VIEW_NAME_MAX])
+static const char *name_of(
+	const struct ike_sa_view *view, const struct connection *c, char out[VIEW_NAME_MAX])
 {
 	char ip[IP_TEXT_MAX];
 
-	if (!view->connection)
+	if (!c)
 		snprintf(out, VIEW_NAME_MAX, "(no connection yet) %s",
 			ip_text(&view->path.remote.address, ip));
 	else if (view->instance)
-		snprintf(out, VIEW_NAME_MAX, "\"%.255s\"[%" PRIu32 "] %s", view->connection->name,
-			view->instance, ip_text(&view->path.remote.address, ip));
+		snprintf(out, VIEW_NAME_MAX, "\"%.255s\"[%" PRIu32 "] %s", c->name, view->instance,
+			ip_text(&view->path.remote.address, ip));
 	else
-		snprintf(out, VIEW_NAME_MAX, "\"%.255s\"", view->connection->name);
+		snprintf(out, VIEW_NAME_MAX, "\"%.255s\"", c->name);
 	return out;
 }
 
-bool view_passes(const struct ike_sa_view *view, const struct report_filter *filter)
+const char *view_name(const struct ike_sa_view *view, char out[VIEW_NAME_MAX])
+{
+	return name_of(view, view->connection, out);
+}
+
+/* A Child SA's connection may be another one than its IKE SA's. */
+static const char *child_name(const struct ike_sa_view *view, const struct child_view *child,
+	char out[VIEW_NAME_MAX])
+{
+	return name_of(view, child->connection, out);
+}
+
+static bool is_meant(const struct connection *c, const struct report_filter *filter)
 {
 	char **alias;
 
 	if (!filter->name)
 		return true;
-	if (!view->connection)
+	if (!c)
 		return false;
-	if (strcmp(view->connection->name, filter->name) == 0)
+	if (strcmp(c->name, filter->name) == 0)
 		return true;
-	for (alias = view->connection->aliases; alias && *alias; alias++)
+	for (alias = c->aliases; alias && *alias; alias++)
 		if (strcmp(*alias, filter->name) == 0)
 			return true;
 	return false;
+}
+
+bool view_passes(const struct ike_sa_view *view, const struct report_filter *filter)
+{
+	return is_meant(view->connection, filter);
+}
+
+bool view_child_passes(const struct child_view *child, const struct report_filter *filter)
+{
+	return is_meant(child->connection, filter);
 }
 
 void view_ike_suite(const struct chosen_proposal *chosen, char *out, size_t size)
@@ -76,9 +99,9 @@ static const char *scaled(uint64_t bytes, char out[32])
 	return out;
 }
 
-static uint64_t byte_limit(const struct ike_sa_view *view)
+static uint64_t byte_limit(const struct child_view *child)
 {
-	return view->connection ? view->connection->limits.hard_bytes : 0;
+	return child->connection->limits.hard_bytes;
 }
 
 /* ---- trafficstatus ------------------------------------------------------------ */
@@ -95,8 +118,8 @@ void traffic_status_line(char *out, size_t size, const struct ike_sa_view *view,
 	line_add(&line,
 		"#%" PRIu64 ": %s, type=%s, add_time=%" PRIu64 ", inBytes=%" PRIu64
 		", outBytes=%" PRIu64 ", maxBytes=%sB, id='%s'",
-		child->serial, view_name(view, name), protocol_name(child->protocol), in->add_time,
-		in->bytes, outward->bytes, limit_text(byte_limit(view), limit),
+		child->serial, child_name(view, child, name), protocol_name(child->protocol),
+		in->add_time, in->bytes, outward->bytes, limit_text(byte_limit(child), limit),
 		view->remote_id ? identity_text(view->remote_id, id) : "%none");
 	line_end(&line);
 }
@@ -109,20 +132,18 @@ static void add_timer(struct line *line, const char *event, uint64_t seconds)
 		line_add(line, " %s in %" PRIu64 "s;", event, seconds);
 }
 
-static void add_head(
-	struct line *line, const struct ike_sa_view *view, uint64_t serial, const char *story)
+static void add_head(struct line *line, const struct ike_sa_view *view, const char *name,
+	uint64_t serial, const char *story)
 {
-	char name[VIEW_NAME_MAX];
-
-	line_add(line, "#%" PRIu64 ": %s:%u %s;", serial, view_name(view, name),
-		view->path.remote.port, story);
+	line_add(line, "#%" PRIu64 ": %s:%u %s;", serial, name, view->path.remote.port, story);
 }
 
 void show_states_ike_line(char *out, size_t size, const struct ike_sa_view *view)
 {
 	struct line line = line_of(out, size);
+	char name[VIEW_NAME_MAX];
 
-	add_head(&line, view, view->serial, view->story);
+	add_head(&line, view, view_name(view, name), view->serial, view->story);
 	add_timer(&line, "REPLACE", view->replace_in_s);
 	add_timer(&line, "EXPIRE", view->expire_in_s);
 	add_timer(&line, "RETRANSMIT", view->retransmit_in_s);
@@ -143,7 +164,7 @@ void show_states_child_lines(char *out, size_t size, const struct ike_sa_view *v
 		limit[32];
 	struct line line = line_of(out, size);
 
-	add_head(&line, view, child->serial, child->story);
+	add_head(&line, view, child_name(view, child, name), child->serial, child->story);
 	add_timer(&line, "REPLACE", child->replace_in_s);
 	add_timer(&line, "EXPIRE", child->expire_in_s);
 	line_add(&line, "%s IKE SA #%" PRIu64 "; idle;",
@@ -157,14 +178,13 @@ void show_states_child_lines(char *out, size_t size, const struct ike_sa_view *v
 	ip_text(&view->path.local.address, local);
 	ip_text(&view->path.remote.address, remote);
 	line_add(&line, "#%" PRIu64 ": %s %s.%" PRIx32 "@%s %s.%" PRIx32 "@%s", child->serial,
-		view_name(view, name), protocol, child->out_spi, remote, protocol, child->in_spi,
-		local);
+		name, protocol, child->out_spi, remote, protocol, child->in_spi, local);
 	if (child->mode == IPSEC_TUNNEL)
 		line_add(&line, " tun.0@%s tun.0@%s", remote, local);
 	line_add(&line, " Traffic: %sin=%s %sout=%s %smax=%sB ", shown,
 		scaled(counters ? counters[0].bytes : 0, in), shown,
 		scaled(counters ? counters[1].bytes : 0, outward), shown,
-		limit_text(byte_limit(view), limit));
+		limit_text(byte_limit(child), limit));
 	line_end(&line);
 }
 
@@ -191,7 +211,7 @@ void brief_connection_line(char *out, size_t size, const struct ike_sa_view *vie
 		ip_text(&view->path.local.address, local),
 		ip_text(&view->path.remote.address, remote),
 		scaled(counters ? counters[0].bytes : 0, in),
-		scaled(counters ? counters[1].bytes : 0, outward), view_name(view, name),
+		scaled(counters ? counters[1].bytes : 0, outward), child_name(view, child, name),
 		child->reqid);
 	line_end(&line);
 }

@@ -14,6 +14,7 @@ struct report_filter;
 const char *view_name(const struct ike_sa_view *view, char out[VIEW_NAME_MAX]);
 /* Is it the connection that was asked for, by name or alias? */
 bool view_passes(const struct ike_sa_view *view, const struct report_filter *filter);
+bool view_child_passes(const struct child_view *child, const struct report_filter *filter);
 /* "AES_GCM_16_256-HMAC_SHA2_512-DH19" */
 void view_ike_suite(const struct chosen_proposal *chosen, char *out, size_t size);
 

@@ -61,8 +61,21 @@ void shard_finish_errand(struct shard *shard, struct errand *e, unsigned count)
 	}
 }
 
+/* There may be an IKE SA for it on the next shard. */
+static bool pass_on(struct shard *shard, struct errand *e)
+{
+	unsigned next = (shard->index + 1) % shard->set->count;
+
+	return e->sharing && shard->index != e->home &&
+	       !ike_engine_can_share(shard->engine, e->connection) &&
+	       outbox_post_vital(&shard->peers[next], &e->commands[0].mail);
+}
+
 static void initiate(struct shard *shard, struct errand *e)
 {
+	if (pass_on(shard, e)) {
+		return;
+	}
 	ike_engine_initiate(shard->engine, e->connection, &e->remote, e->watcher);
 	shard_finish_errand(shard, e, 1);
 }

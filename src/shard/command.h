@@ -29,6 +29,10 @@ struct errand {
 	ike_watcher watcher;
 	struct connection *connection; /* referenced; may be NULL */
 	struct ip_address remote;
+	/* COMMAND_INITIATE of a connection that might share another's IKE SA: each shard is asked
+	 * for one, this one is the last, and the same for all that could share. */
+	bool sharing;
+	unsigned home;
 	bool unroute, unwant;
 	enum ike_sa_kind sa_kind;
 	uint64_t serial;

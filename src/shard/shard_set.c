@@ -335,6 +335,18 @@ void shard_set_terminate(
 	}
 }
 
+void shard_set_initiate_shared(
+	struct shard_set *set, struct connection *c, uint64_t group, ike_watcher watcher)
+{
+	struct errand *e = errand_new(COMMAND_INITIATE, 1, false, watcher, c);
+	if (e == NULL) {
+		return;
+	}
+	e->sharing = true;
+	e->home = (unsigned)(group % set->count);
+	shard_set_post(set, (e->home + 1) % set->count, &e->commands[0].mail);
+}
+
 void shard_set_rekey(
 	struct shard_set *set, struct connection *c, enum ike_sa_kind kind, ike_watcher watcher)
 {

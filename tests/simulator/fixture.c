@@ -5,10 +5,10 @@
 #include <string.h>
 
 static struct connection *connection_of(struct fixture *f, const struct side_config *config,
-	struct node *me, struct node *peer, const char *my_id, const char *peer_id,
+	const char *name, uint32_t reqid, struct node *me, struct node *peer, const char *my_id, const char *peer_id,
 	const char *subnet, const char *peer_subnet)
 {
-	struct connection *c = connection_new("tunnel");
+	struct connection *c = connection_new(name);
 	char error[200];
 
 	c->serial = ++f->world->next_serial;
@@ -23,7 +23,7 @@ static struct connection *connection_of(struct fixture *f, const struct side_con
 	c->narrowing = config->narrowing;
 	c->ike_proposals = proposal_parse_ike(config->ike, error, sizeof(error));
 	c->child_proposals = proposal_parse_child(config->esp, false, 2, error, sizeof(error));
-	c->reqid = 16388;
+	c->reqid = reqid;
 	c->ike_life_s = c->child_life_s = config->life_s ? config->life_s : 28800;
 	if (config->child_life_s)
 		c->child_life_s = config->child_life_s;
@@ -101,10 +101,10 @@ struct fixture *fixture_new(
 	f->world->hear = hear;
 	f->east = node_add(f->world, false);
 	f->west = node_add(f->world, west_natted);
-	f->west_connection = connection_of(
-		f, west, f->west, f->east, "@west", "@east", "10.1.0.0/24", "10.2.0.0/24");
-	f->east_connection = connection_of(
-		f, east, f->east, f->west, "@east", "@west", "10.2.0.0/24", "10.1.0.0/24");
+	f->west_connection = connection_of(f, west, "tunnel", 16388, f->west, f->east, "@west",
+		"@east", "10.1.0.0/24", "10.2.0.0/24");
+	f->east_connection = connection_of(f, east, "tunnel", 16388, f->east, f->west, "@east",
+		"@west", "10.2.0.0/24", "10.1.0.0/24");
 	set_secret(f->west, west->secret ? west->secret : "a preshared key of good length");
 	set_secret(f->east, east->secret ? east->secret : "a preshared key of good length");
 	f->west->fragment_datagram = west->fragment_datagram;
@@ -112,6 +112,21 @@ struct fixture *fixture_new(
 	node_start(f->west);
 	node_start(f->east);
 	return f;
+}
+
+struct connection *fixture_add(
+	struct fixture *f, const struct side_config *config, bool at_west, unsigned n)
+{
+	char name[20], west[24], east[24];
+
+	snprintf(name, sizeof(name), "tunnel%u", n);
+	snprintf(west, sizeof(west), "10.1.%u.0/24", n);
+	snprintf(east, sizeof(east), "10.2.%u.0/24", n);
+	if (at_west)
+		return connection_of(f, config, name, 16388 + 4 * n, f->west, f->east, "@west",
+			"@east", west, east);
+	return connection_of(
+		f, config, name, 16388 + 4 * n, f->east, f->west, "@east", "@west", east, west);
 }
 
 void fixture_free(struct fixture *f)

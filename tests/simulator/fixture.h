@@ -43,6 +43,10 @@ struct fixture {
 struct fixture *fixture_new(
 	const struct side_config *west, const struct side_config *east, bool west_natted);
 void fixture_free(struct fixture *f);
+/* A further connection between the two, at west or at east, that differs by its name and the third
+ * number of its subnets: 10.1.N.0/24 at west, 10.2.N.0/24 at east. The caller's reference. */
+struct connection *fixture_add(
+	struct fixture *f, const struct side_config *config, bool at_west, unsigned n);
 ike_watcher fixture_initiate(struct fixture *f);
 /* Lets so much virtual time pass. */
 void fixture_pass(struct fixture *f, uint64_t ms);

@@ -174,12 +174,42 @@ static void who_does_not_want_a_lost_connection_tells_who_may(void **state)
 	end(f);
 }
 
+/* ---- crossing ------------------------------------------------------------------------------ */
+
+/* Messages overtake each other, also the Delete of the old IKE SA the answer to the other's
+ * request; no message is lost, so that nothing needs the patience of a retransmission. */
+static void of_ike_sas_rekeyed_by_both_ends_at_once_one_is_left_soon(void **state)
+{
+	struct side_config side = {.ike = "aes_gcm128-sha2_256;dh31"};
+	struct fixture *f = fixture_new(&side, &side, false);
+
+	(void)state;
+	come_up(f);
+	f->world->weather = (struct weather){.delay_min = 1, .delay_max = 60};
+	for (unsigned i = 0; i < 200; i++) {
+		node_rekey_watched(f->west, f->west_connection, IKE_SA);
+		fixture_pass(f, i % 20);
+		node_rekey_watched(f->east, f->east_connection, IKE_SA);
+		fixture_pass(f, 6000); /* who was told of a Delete repeats its answer for 5 s */
+		assert_int_equal(ike_engine_sa_count(f->west->engine), 1);
+		assert_int_equal(ike_engine_sa_count(f->east->engine), 1);
+		assert_int_equal(count_established(f->west), 1);
+		assert_int_equal(count_established(f->east), 1);
+	}
+	/* Both had a part in it, again and again. */
+	assert_true(fixture_counter(f->west, "total.ikev2.ike.established") > 300);
+	check_agreement(f->world, 0);
+	check_clean_end(f->world, 60000);
+	end(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_answer_goes_to_where_its_request_came_from),
 		cmocka_unit_test(what_an_earlier_narrowing_covered_stays_closed),
 		cmocka_unit_test(what_another_engine_took_over_and_lost_comes_back),
+		cmocka_unit_test(of_ike_sas_rekeyed_by_both_ends_at_once_one_is_left_soon),
 		cmocka_unit_test(who_does_not_want_a_lost_connection_tells_who_may),
 	};
 	int failed;

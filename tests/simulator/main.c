@@ -1,5 +1,6 @@
-/* simulator [--seed FIRST] [--count N] [--rekeys] [--verbose]: runs seeds and says which broke
- * what. */
+/* simulator [--seed FIRST] [--count N] [--rekeys | --mesh] [--verbose]: runs seeds and says which
+ * broke what. */
+#include "mesh.h"
 #include "rekeys.h"
 #include "scenario.h"
 
@@ -14,7 +15,8 @@
 
 static int usage(const char *program)
 {
-	fprintf(stderr, "usage: %s [--seed FIRST] [--count N] [--rekeys] [--verbose]\n", program);
+	fprintf(stderr, "usage: %s [--seed FIRST] [--count N] [--rekeys | --mesh] [--verbose]\n",
+		program);
 	return 2;
 }
 
@@ -32,7 +34,9 @@ static bool run_group(
 			continue;
 		printf("# seed %llu: %s\n#   again: %s --seed %llu --count 1%s --verbose\n",
 			(unsigned long long)seed, failure, program, (unsigned long long)seed,
-			run == rekeys_run ? " --rekeys" : "");
+			run == rekeys_run ? " --rekeys"
+			: run == mesh_run ? " --mesh"
+					  : "");
 		ok = false;
 	}
 	return ok;
@@ -42,7 +46,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"seed", required_argument, 0, 's'},
 		{"count", required_argument, 0, 'c'}, {"rekeys", no_argument, 0, 'r'},
-		{"verbose", no_argument, 0, 'v'}, {0}};
+		{"mesh", no_argument, 0, 'm'}, {"verbose", no_argument, 0, 'v'}, {0}};
 	uint64_t first = 1, count = 1000, groups;
 	struct tally tally = {0};
 	bool verbose = false, ok = true;
@@ -55,6 +59,8 @@ int main(int argc, char **argv)
 			count = strtoull(optarg, NULL, 0);
 		else if (option == 'r')
 			run = rekeys_run;
+		else if (option == 'm')
+			run = mesh_run;
 		else if (option == 'v')
 			verbose = true;
 		else

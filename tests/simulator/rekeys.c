@@ -12,6 +12,8 @@
 #define UP_MS     3000
 #define REKEYS_MS 600000
 #define SETTLE_MS 200000
+/* A retransmission here and there, when one came too early. */
+#define CROSS_MS 8000
 
 static const char *const esp_texts[] = {
 	NULL, "aes_gcm128", "aes128-sha2_256;dh19", "aes_gcm256;dh31"};
@@ -84,6 +86,13 @@ static void check_one_pair(struct world *world, struct node *node)
 			(unsigned long long)ike_engine_sa_count(node->engine));
 }
 
+static bool is_settled(const struct fixture *f)
+{
+	return count_established(f->west) == 1 && count_established(f->east) == 1 &&
+	       ike_engine_sa_count(f->west->engine) == 1 &&
+	       ike_engine_sa_count(f->east->engine) == 1;
+}
+
 /* A second at the end without any plan: the last exchanges come to their ends. */
 static void settle(struct fixture *f)
 {
@@ -92,11 +101,28 @@ static void settle(struct fixture *f)
 	world->weather = (struct weather){.delay_min = 1, .delay_max = 5};
 	for (unsigned i = 0; i < 100; i++) {
 		fixture_pass(f, SETTLE_MS / 100);
-		if (count_established(f->west) == 1 && count_established(f->east) == 1 &&
-			ike_engine_sa_count(f->west->engine) == 1 &&
-			ike_engine_sa_count(f->east->engine) == 1)
+		if (is_settled(f))
 			return;
 	}
+}
+
+/* Both order one thing at about one time, and messages overtake each other, but none is lost:
+ * seconds later nothing is left of it but what was to be. (A lifetime may end just then.) */
+static void cross(struct fixture *f)
+{
+	struct world *world = f->world;
+	struct random_source *dice = &world->random;
+	enum ike_sa_kind kind = random_chance(dice, 60) ? IKE_SA : CHILD_SA;
+
+	world->weather = (struct weather){.delay_min = 1, .delay_max = 1 + random_below(dice, 200)};
+	node_rekey_watched(f->west, f->west_connection, kind);
+	fixture_pass(f, random_below(dice, 40));
+	node_rekey_watched(f->east, f->east_connection, kind);
+	fixture_pass(f, CROSS_MS);
+	for (unsigned i = 0; i < 5 && !is_settled(f); i++)
+		fixture_pass(f, CROSS_MS / 4);
+	check_one_pair(world, f->west);
+	check_one_pair(world, f->east);
 }
 
 static void run(struct fixture *f)
@@ -119,6 +145,8 @@ static void run(struct fixture *f)
 	settle(f);
 	check_one_pair(world, f->west);
 	check_one_pair(world, f->east);
+	for (unsigned n = 3; n; n--)
+		cross(f);
 	check_agreement(world, 0);
 	check_books(f->west);
 	check_books(f->east);

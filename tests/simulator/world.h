@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#define NODES_MAX 8
+#define NODES_MAX 24
 
 struct random_source {
 	uint64_t state;

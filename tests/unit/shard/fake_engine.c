@@ -201,6 +201,12 @@ static void submit_jobs(struct ike_engine *e, ike_watcher watcher)
 	}
 }
 
+bool ike_engine_can_share(struct ike_engine *e, const struct connection *c)
+{
+	check_thread(e);
+	return c->reqid == e->number + 1;
+}
+
 /* In a while a line, and the release. */
 void ike_engine_initiate(struct ike_engine *e, struct connection *c,
 	const struct ip_address *remote, ike_watcher watcher)

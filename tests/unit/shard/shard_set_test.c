@@ -109,6 +109,29 @@ static void timers(void **state)
 	fixture_stop();
 }
 
+/* Each is initiated where an IKE SA is that it can share; where none is, at the group's shard. */
+static void shared(void **state)
+{
+	(void)state;
+	struct shard_config config = fixture_config(3, 0, 4096);
+	fixture_start(&config);
+	for (ike_watcher w = 1; w <= 12; w++) {
+		struct connection *c = connection_new("x");
+		c->reqid = w % 4; /* the fake shard of this number has one; 0: nobody has */
+		shard_set_initiate_shared(set, c, w / 4, w);
+		connection_unref(c);
+	}
+	for (unsigned releases = 0; releases < 12;) {
+		struct shard_mail *m = next_mail(5000);
+		assert_non_null(m);
+		unsigned has = m->watcher % 4;
+		assert_int_equal(m->shard, has != 0 ? has - 1 : m->watcher / 4 % 3);
+		releases += m->mail.kind == SHARD_MAIL_RELEASE;
+		shard_mail_free(m);
+	}
+	fixture_stop();
+}
+
 static void jobs(int workers)
 {
 	struct shard_config config = fixture_config(2, workers, 1024);
@@ -340,6 +363,7 @@ int main(void)
 		cmocka_unit_test(start_fails_halfway),
 		cmocka_unit_test(idle_sleeps),
 		cmocka_unit_test(timers),
+		cmocka_unit_test(shared),
 		cmocka_unit_test(jobs_inline),
 		cmocka_unit_test(jobs_of_workers),
 		cmocka_unit_test(job_overload),

@@ -61,7 +61,7 @@ struct connection *catalogue_find_by_hosts(const struct catalogue *catalogue,
  * connection whose local identity is neither this nor %any is no candidate. Order: exact host and
  * exact remote identity; template with exact remote identity; exact host with %any;
  * template with %any. The first that the judge accepts; connections of the same hosts and
- * identities are all judged (they are the ones that differ by their traffic selectors), at most 64
+ * identities are all judged (they are the ones that differ by their traffic selectors), at most 256
  * of them. */
 struct connection *catalogue_find_by_identity(const struct catalogue *catalogue,
 	const struct ip_address *local, const struct ip_address *remote,

@@ -62,6 +62,7 @@ struct ike_news {
 	enum ike_news_kind kind;
 	const struct identity *local, *remote;
 	uint64_t connection_serial, ike_serial;
+	uint64_t spi_i, established_ms; /* tell which of two stays that were made at one time */
 	struct ip_address peer;
 	bool initiator;       /* ours is the original initiator's role */
 	bool initial_contact; /* the peer knows of no other SA (RFC 7296, section 2.4) */
@@ -156,8 +157,15 @@ void ike_engine_network_error(
  * to the watcher. */
 void ike_engine_initiate(struct ike_engine *engine, struct connection *c,
 	const struct ip_address *remote, ike_watcher watcher);
+/* Is there an IKE SA here, between the same ends, on which ike_engine_initiate would create the
+ * connection's Child SA (RFC 7296, section 1.3.1)? A host with several engines gives the command to
+ * the one that says so, and connections that may share an IKE SA to one engine. */
+bool ike_engine_can_share(struct ike_engine *engine, const struct connection *c);
+/* Could the two share an IKE SA: hosts, identities, authentication and IKE proposals are the same? */
+bool ike_connections_can_share(const struct connection *a, const struct connection *b);
 /* Deletes this engine's SAs of the connection: each peer is told, its answer is awaited in the
- * background. The policy stays installed (drops) unless `unroute`. Returns how many SAs it met:
+ * background. An IKE SA that carries Child SAs of other connections stays for them. The policy
+ * stays installed (drops) unless `unroute`. Returns how many SAs it met:
  * each of them releases the watcher once, when it has ended (or at once, if somebody else watches
  * it). */
 unsigned ike_engine_terminate(
@@ -190,6 +198,7 @@ uint64_t ike_engine_sa_count(const struct ike_engine *engine);
 /* ---- reports ------------------------------------------------------------ */
 struct child_view {
 	uint64_t serial;
+	const struct connection *connection; /* perhaps another one than the IKE SA's */
 	uint32_t in_spi, out_spi;
 	const char *state, *story; /* "ESTABLISHED_CHILD_SA", "established Child SA" */
 	bool established, newest;
@@ -242,7 +251,7 @@ bool ike_engine_child_at(
 /* Bytes held, by kind, for reports; each byte in one kind. (Allocators' overhead is in none.) */
 struct ike_memory {
 	uint64_t ike_sas;      /* the objects; a timer each is inline */
-	uint64_t child_sas;    /* the objects */
+	uint64_t child_sas;    /* the objects, and who shares another's IKE SA */
 	uint64_t selectors;    /* of Child SAs that have more than one pair of them */
 	uint64_t keys;         /* of IKE SAs */
 	uint64_t responses;    /* the last one of each IKE SA, for retransmitted requests */

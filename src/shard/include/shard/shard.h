@@ -86,6 +86,10 @@ void shard_set_ddos_mode(struct shard_set *set, enum ddos_mode mode);
 /* Picks a shard (round robin), has it initiate. Takes its own reference. */
 void shard_set_initiate(struct shard_set *set, struct connection *c,
 	const struct ip_address *remote, ike_watcher watcher);
+/* The same for a connection that may share the IKE SA of others: the shard that has one does it,
+ * else one that is the same for all of the group (a number of the caller's). */
+void shard_set_initiate_shared(
+	struct shard_set *set, struct connection *c, uint64_t group, ike_watcher watcher);
 /* On every shard; one SHARD_MAIL_DONE. */
 void shard_set_terminate(
 	struct shard_set *set, struct connection *c, bool unroute, ike_watcher watcher);
