@@ -506,3 +506,14 @@ void child_sa_moved(struct child_sa *child)
 		engine->host->ipsec(engine->host, &request);
 	}
 }
+
+void child_sa_not_moved(struct child_sa *child, const struct ipsec_answer *answer)
+{
+	if (child->state != CHILD_ESTABLISHED)
+		return;
+	child_sa_log(child, LOG_LINE_ERROR, RC_OK,
+		"the kernel could not move the SA to the peer's new address: %s (errno %d); deleting "
+		"the Child SA",
+		strerror(answer->error), answer->error);
+	child_sa_delete(child);
+}

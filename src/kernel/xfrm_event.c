@@ -70,6 +70,7 @@ void xfrm_event_expired(struct xfrm_channel *c, struct xfrm_sa *sa, bool hard,
 {
 	struct ipsec_event event = {
 		.kind = hard ? IPSEC_EXPIRE_HARD : IPSEC_EXPIRE_SOFT,
+		.id = sa->id,
 		.spi = sa->spi,
 		.reqid = sa->reqid,
 		.direction = sa->direction,
@@ -116,12 +117,14 @@ static void take_expire(struct xfrm_channel *c, struct nlmsghdr *message)
 static void take_mapping(struct xfrm_channel *c, struct nlmsghdr *message)
 {
 	const struct xfrm_user_mapping *m = nlmsg_data(message);
+	const struct xfrm_sa *sa;
 
 	if (nlmsg_datalen(message) < (int)sizeof(*m) ||
-		!xfrm_sa_find(c, 0, ntohl(m->id.spi), IPSEC_INBOUND, m->reqid))
+		!(sa = xfrm_sa_find(c, 0, ntohl(m->id.spi), IPSEC_INBOUND, m->reqid)))
 		return;
 	struct ipsec_event event = {
 		.kind = IPSEC_REMOTE_MOVED,
+		.id = sa->id,
 		.spi = ntohl(m->id.spi),
 		.reqid = m->reqid,
 		.direction = IPSEC_INBOUND,

@@ -69,7 +69,8 @@ enum ipsec_op {
 	IPSEC_SA_ADD,
 	IPSEC_SA_DELETE,    /* id, spi, direction, remote and reqid are read */
 	IPSEC_SA_QUERY,     /* likewise; the answer brings the counters */
-	IPSEC_SA_MOVE,      /* new end points (id, spi, direction, reqid, local, remote, udp_encapsulation) */
+	IPSEC_SA_MOVE,      /* new end points (id, spi, direction, reqid, local, remote, udp_encapsulation);
+			       an error: it carries nothing to or from there, perhaps nothing at all */
 	IPSEC_POLICY_ADD,   /* replaces one of equal reqid and selectors */
 	IPSEC_POLICY_DELETE /* by reqid and selectors */
 };
@@ -107,6 +108,7 @@ enum ipsec_event_kind {
 
 struct ipsec_event {
 	enum ipsec_event_kind kind;
+	uint64_t id; /* of the pair, as it was added; 0 with an acquire */
 	uint32_t spi, reqid;
 	enum ipsec_direction direction;
 	struct ip_endpoint remote;
