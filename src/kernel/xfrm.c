@@ -34,7 +34,8 @@ static struct ipsec_sa probe_sa(const char *remote, const char *local)
 static int probe(struct xfrm_sync *sync, struct ipsec_sa *sa, const struct algorithm *encr,
 	const struct algorithm *integ, bool esn)
 {
-	struct xfrm_key key = {sa->remote.address, sa->spi, (uint8_t)sa->protocol};
+	struct xfrm_key key = {
+		.destination = sa->remote.address, .spi = sa->spi, .protocol = (uint8_t)sa->protocol};
 	int error;
 
 	sa->encr = encr->id;

@@ -7,7 +7,7 @@
  * xfrm_channel.c  requests and answers
  * xfrm_event.c    what the kernel says by itself
  * xfrm_policy.c   which policy holds which selector
- * xfrm_message.c, xfrm_selector.c, xfrm_algorithm.c  the kernel's data
+ * xfrm_message.c, xfrm_selector.c, xfrm_algorithm.c, xfrm_binding.c  the kernel's data
  * xfrm_sync.c     asking and waiting: at the start and the end only */
 #ifndef KERNEL_XFRM_H
 #define KERNEL_XFRM_H
@@ -42,6 +42,7 @@ struct xfrm_sa {
 	uint32_t spi, reqid;
 	uint8_t direction, protocol;
 	struct ip_address local, remote;
+	struct ipsec_mark mark;
 	struct ipsec_counters *last; /* the kernel has removed it at its hard limit; else NULL */
 };
 

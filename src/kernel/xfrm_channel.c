@@ -157,12 +157,12 @@ struct change {
 };
 
 static void on_policy_change(void *arg, uint8_t direction, const struct xfrm_selector *selector,
-	const struct xfrm_policy_values *values)
+	const struct xfrm_policy_values *values, bool present)
 {
 	struct change *change = arg;
 	struct xfrm_channel *c = change->channel;
-	int error = values ? xfrm_put_policy(c->msg, direction, selector, values)
-			   : xfrm_put_policy_delete(c->msg, direction, selector);
+	int error = present ? xfrm_put_policy(c->msg, direction, selector, values)
+			    : xfrm_put_policy_delete(c->msg, direction, selector, values);
 
 	fly_built(c, change->request, FLIGHT_POLICY, error);
 }
@@ -177,8 +177,8 @@ static void send_policy(struct xfrm_channel *c, struct xfrm_request *r)
 		error = xfrm_policies_add(policies, &r->values, r->selectors, r->selector_count,
 			r->again, on_policy_change, &change);
 	else
-		error = xfrm_policies_remove(policies, r->values.reqid, r->selectors,
-			r->selector_count, r->again, on_policy_change, &change);
+		error = xfrm_policies_remove(policies, &r->values, r->selectors, r->selector_count,
+			r->again, on_policy_change, &change);
 	if (error && !r->error)
 		r->error = error;
 }
@@ -596,6 +596,9 @@ static int prepare_policy(struct xfrm_request *r, const struct ipsec_policy *p)
 		.priority = p->priority,
 		.local = p->local,
 		.remote = p->remote,
+		.mark_in = p->mark_in,
+		.mark_out = p->mark_out,
+		.interface_id = p->interface_id,
 	};
 	if (p->local_ts_count > IPSEC_SELECTORS_MAX || p->remote_ts_count > IPSEC_SELECTORS_MAX)
 		return EINVAL;

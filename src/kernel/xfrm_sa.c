@@ -20,6 +20,7 @@ struct xfrm_sa *xfrm_sa_add(struct xfrm_channel *c, const struct ipsec_sa *sa)
 	s->protocol = (uint8_t)sa->protocol;
 	s->local = sa->local.address;
 	s->remote = sa->remote.address;
+	s->mark = sa->mark;
 	if (!table_insert(c->sas, &s->node, hash_of(s->spi, sa->direction, s->reqid))) {
 		free(s);
 		return NULL;
@@ -63,5 +64,6 @@ struct xfrm_key xfrm_sa_key(const struct xfrm_sa *sa)
 		.destination = sa->direction == IPSEC_OUTBOUND ? sa->remote : sa->local,
 		.spi = sa->spi,
 		.protocol = sa->protocol,
+		.mark = sa->mark,
 	};
 }
