@@ -119,6 +119,7 @@ static void describe_sa(
 		out->local.port = sa->path.local.port;
 		out->remote.port = sa->path.remote.port;
 	}
+	binding_of_sa(c, child->reqid, out);
 }
 
 static void describe_policy(const struct child_sa *child, struct ipsec_policy *out)
@@ -137,6 +138,7 @@ static void describe_policy(const struct child_sa *child, struct ipsec_policy *o
 		.remote_ts = child_remote_ts(child),
 		.remote_ts_count = child->remote_ts_count,
 	};
+	binding_of_policy(child->connection, child->reqid, out);
 }
 
 static void ask(struct child_sa *child, struct ipsec_request *request, enum token_kind kind)

@@ -296,6 +296,7 @@ static void xfrm_release_spi(struct kernel_channel *channel, uint32_t spi)
 
 const struct kernel_backend kernel_xfrm_backend = {
 	.name = "xfrm",
+	.binds = true,
 	.open = xfrm_open,
 	.close = xfrm_close,
 	.supports = xfrm_supports,

@@ -81,6 +81,7 @@ enum ipsec_op {
 	IPSEC_SA_ADD,
 	IPSEC_SA_DELETE,    /* id, spi, direction, remote and reqid are read */
 	IPSEC_SA_QUERY,     /* likewise; the answer brings the counters */
+	IPSEC_SA_QUERY_ALL, /* the counters of all SAs of the asker's that have an id; EOPNOTSUPP: ask for each */
 	IPSEC_SA_MOVE,      /* new end points (id, spi, direction, reqid, local, remote, udp_encapsulation);
 			       an error: it carries nothing to or from there, perhaps nothing at all */
 	IPSEC_POLICY_ADD,   /* replaces one of equal reqid and selectors */
@@ -108,6 +109,13 @@ struct ipsec_answer {
 	uint64_t token;
 	int error;                      /* 0 or an errno value */
 	struct ipsec_counters counters; /* IPSEC_SA_QUERY, and the last ones on IPSEC_SA_DELETE */
+};
+
+/* Of IPSEC_SA_QUERY_ALL, one SA's. */
+struct ipsec_counted {
+	uint64_t id; /* of the pair */
+	enum ipsec_direction direction;
+	struct ipsec_counters counters;
 };
 
 enum ipsec_event_kind {
