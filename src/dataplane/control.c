@@ -154,6 +154,9 @@ static void do_request(struct dataplane *dp, struct request_mail *mail)
 	case IPSEC_SA_QUERY:
 		answer.error = query_sa(dp, &request->sa, &answer.counters);
 		break;
+	case IPSEC_SA_QUERY_ALL:
+		answer.error = EOPNOTSUPP;
+		break;
 	case IPSEC_SA_MOVE:
 		answer.error = move_sa(dp, &request->sa);
 		break;

@@ -33,7 +33,7 @@ static void post_event(
 static struct ipsec_event event_of(const struct sa *sa, enum ipsec_event_kind kind)
 {
 	return (struct ipsec_event){
-		.kind = kind, .spi = sa->esp.spi, .reqid = sa->reqid, .direction = sa->direction};
+		.kind = kind, .id = sa->id, .spi = sa->esp.spi, .reqid = sa->reqid, .direction = sa->direction};
 }
 
 void event_sa(struct lcore *lc, struct sa *sa, enum ipsec_event_kind kind)

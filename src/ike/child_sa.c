@@ -120,6 +120,7 @@ static void describe_sa(
 		out->local.port = sa->path.local.port;
 		out->remote.port = sa->path.remote.port;
 	}
+	binding_of_sa(c, child->reqid, out);
 }
 
 static void describe_policy(const struct child_sa *child, struct ipsec_policy *out)
@@ -138,6 +139,7 @@ static void describe_policy(const struct child_sa *child, struct ipsec_policy *o
 		.remote_ts = child_remote_ts(child),
 		.remote_ts_count = child->remote_ts_count,
 	};
+	binding_of_policy(child->connection, child->reqid, out);
 }
 
 static void ask(struct child_sa *child, struct ipsec_request *request, enum token_kind kind)
@@ -507,4 +509,15 @@ void child_sa_moved(struct child_sa *child)
 		describe_sa(child, IPSEC_OUTBOUND, &request.sa);
 		engine->host->ipsec(engine->host, &request);
 	}
+}
+
+void child_sa_not_moved(struct child_sa *child, const struct ipsec_answer *answer)
+{
+	if (child->state != CHILD_ESTABLISHED)
+		return;
+	child_sa_log(child, LOG_LINE_ERROR, RC_OK,
+		"the kernel could not move the SA to the peer's new address: %s (errno %d); deleting "
+		"the Child SA",
+		strerror(answer->error), answer->error);
+	child_sa_delete(child);
 }

@@ -65,6 +65,9 @@ void child_sa_delete(struct child_sa *child);
 void child_sa_free(struct child_sa *child, enum finish_reason reason);
 /* The peer's address has changed: tells the kernel. */
 void child_sa_moved(struct child_sa *child);
+/* The kernel could not: what says established would carry nothing. The peer is told, and whoever wants
+ * the connection up makes a new Child SA. */
+void child_sa_not_moved(struct child_sa *child, const struct ipsec_answer *answer);
 /* "[10.1.0.0/24===10.2.0.0/24]" without brackets */
 const char *child_sa_selectors_text(const struct child_sa *child, char *out, size_t size);
 static inline const struct traffic_selector *child_local_ts(const struct child_sa *child)

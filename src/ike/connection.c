@@ -50,6 +50,7 @@ static void connection_free(struct connection *c)
 	proposal_list_unref(c->ike_proposals);
 	proposal_list_unref(c->child_proposals);
 	authorities_unref(c->authorities);
+	binding_unref(c->binding);
 	for (char **alias = c->aliases; alias != NULL && *alias != NULL; alias++)
 		free(*alias);
 	free(c->aliases);
@@ -79,7 +80,8 @@ static size_t end_bytes(const struct connection_end *end)
 size_t connection_bytes(const struct connection *c)
 {
 	size_t bytes = sizeof(*c) + text_bytes(c->name) + text_bytes(c->ike_text) +
-		       text_bytes(c->esp_text) + end_bytes(&c->local) + end_bytes(&c->remote);
+		       text_bytes(c->esp_text) + end_bytes(&c->local) + end_bytes(&c->remote) +
+		       (c->binding != NULL ? sizeof(*c->binding) : 0);
 
 	for (char **alias = c->aliases; alias != NULL; alias++) {
 		bytes += sizeof(*alias) + text_bytes(*alias);

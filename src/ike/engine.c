@@ -203,6 +203,10 @@ void ike_engine_ipsec_answer(struct ike_engine *engine, const struct ipsec_answe
 			deadlines_traffic_seen(child->ike_sa,
 				answer->error ? UINT64_MAX : answer->counters.idle_ms);
 		return;
+	case IPSEC_SA_MOVE:
+		if (child && answer->error)
+			child_sa_not_moved(child, answer);
+		return;
 	case IPSEC_SA_ADD:
 	case IPSEC_POLICY_ADD:
 		if (child)
@@ -213,19 +217,16 @@ void ike_engine_ipsec_answer(struct ike_engine *engine, const struct ipsec_answe
 	}
 }
 
-static struct child_sa *find_child_by_spi(
-	struct ike_engine *engine, const struct ipsec_event *event)
+/* By the serial that it was added with: two pairs may have one outbound SPI. */
+static struct child_sa *child_of_event(struct ike_engine *engine, const struct ipsec_event *event)
 {
-	/* Rare events: a walk here saves a table that every Child SA would pay for. */
-	for (struct ike_sa *sa = engine->oldest; sa; sa = sa->newer) {
-		for (struct child_sa *child = sa->children; child; child = child->next) {
-			if (child->reqid == event->reqid &&
-				(event->direction == IPSEC_INBOUND ? child->in_spi
-								   : child->out_spi) == event->spi)
-				return child;
-		}
-	}
-	return NULL;
+	struct child_sa *child = engine_find_child(engine, event->id);
+
+	return child && child->reqid == event->reqid &&
+			       (event->direction == IPSEC_INBOUND ? child->in_spi
+								  : child->out_spi) == event->spi
+		       ? child
+		       : NULL;
 }
 
 void ike_engine_ipsec_event(struct ike_engine *engine, const struct ipsec_event *event)
@@ -242,7 +243,7 @@ void ike_engine_ipsec_event(struct ike_engine *engine, const struct ipsec_event 
 		connection_unref(c);
 		return;
 	}
-	child = find_child_by_spi(engine, event);
+	child = child_of_event(engine, event);
 	if (!child || child->ike_sa->state != STATE_ESTABLISHED_IKE_SA)
 		return;
 	if (event->kind == IPSEC_REMOTE_MOVED) {

@@ -20,6 +20,7 @@ struct kernel_channel {
  * functions of kernel.h that have the same names. */
 struct kernel_backend {
 	const char *name;
+	bool binds; /* see kernel_binds */
 	struct kernel *(*open)(const struct kernel_config *config, char *error, size_t error_size);
 	void (*close)(struct kernel *kernel);
 	bool (*supports)(const struct kernel *kernel, uint16_t encr, uint16_t key_bits,

@@ -49,6 +49,11 @@ bool kernel_supports(
 	return kernel->backend->supports(kernel, encr, key_bits, integ, esn);
 }
 
+bool kernel_binds(const struct kernel *kernel)
+{
+	return kernel->backend->binds;
+}
+
 void kernel_leave_state(struct kernel *kernel)
 {
 	if (kernel->backend->leave_state)

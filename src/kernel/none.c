@@ -128,6 +128,8 @@ static void none_channel_submit(struct kernel_channel *channel, const struct ips
 	struct ipsec_answer answer = {.op = request->op, .token = request->token};
 	answer.counters.idle_ms = UINT64_MAX;
 	answer.counters.add_time = (uint64_t)time(NULL);
+	if (request->op == IPSEC_SA_QUERY_ALL)
+		answer.error = EOPNOTSUPP;
 	if (none->count == none->capacity && !none_grow(none)) {
 		answer.error = ENOMEM;
 		channel->config.on_answer(channel->config.arg, &answer);

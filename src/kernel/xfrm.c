@@ -34,7 +34,8 @@ static struct ipsec_sa probe_sa(const char *remote, const char *local)
 static int probe(struct xfrm_sync *sync, struct ipsec_sa *sa, const struct algorithm *encr,
 	const struct algorithm *integ, bool esn)
 {
-	struct xfrm_key key = {sa->remote.address, sa->spi, (uint8_t)sa->protocol};
+	struct xfrm_key key = {
+		.destination = sa->remote.address, .spi = sa->spi, .protocol = (uint8_t)sa->protocol};
 	int error;
 
 	sa->encr = encr->id;
@@ -295,6 +296,7 @@ static void xfrm_release_spi(struct kernel_channel *channel, uint32_t spi)
 
 const struct kernel_backend kernel_xfrm_backend = {
 	.name = "xfrm",
+	.binds = true,
 	.open = xfrm_open,
 	.close = xfrm_close,
 	.supports = xfrm_supports,

@@ -5,9 +5,10 @@
  *
  * xfrm.c          opening, the probe of what the kernel has, IKE sockets
  * xfrm_channel.c  requests and answers
+ * xfrm_dump.c     all counters at once
  * xfrm_event.c    what the kernel says by itself
  * xfrm_policy.c   which policy holds which selector
- * xfrm_message.c, xfrm_selector.c, xfrm_algorithm.c  the kernel's data
+ * xfrm_message.c, xfrm_selector.c, xfrm_algorithm.c, xfrm_binding.c  the kernel's data
  * xfrm_sync.c     asking and waiting: at the start and the end only */
 #ifndef KERNEL_XFRM_H
 #define KERNEL_XFRM_H
@@ -30,6 +31,7 @@ struct xfrm_kernel {
 	bool esn, esn_aead;
 	bool keep_state;
 	unsigned channels;         /* atomic: opened so far */
+	uint64_t sas;              /* atomic: of all channels */
 	struct kernel_stats stats; /* atomic */
 };
 
@@ -42,6 +44,7 @@ struct xfrm_sa {
 	uint32_t spi, reqid;
 	uint8_t direction, protocol;
 	struct ip_address local, remote;
+	struct ipsec_mark mark;
 	struct ipsec_counters *last; /* the kernel has removed it at its hard limit; else NULL */
 };
 
@@ -78,6 +81,7 @@ struct xfrm_channel {
 	struct table *sas;
 	struct xfrm_sa *first_sa;
 	struct xfrm_receive *receive;
+	struct xfrm_dump *dump; /* NULL: none was asked for yet */
 };
 
 /* ---- xfrm_channel.c ---- */
@@ -97,6 +101,8 @@ struct xfrm_sa *xfrm_sa_add(struct xfrm_channel *c, const struct ipsec_sa *sa);
 /* `id` as in struct ipsec_sa; 0: any. */
 struct xfrm_sa *xfrm_sa_find(const struct xfrm_channel *c, uint64_t id, uint32_t spi,
 	enum ipsec_direction direction, uint32_t reqid);
+/* The one that the kernel tells of; NULL: it is none of this channel's. */
+struct xfrm_sa *xfrm_sa_of_info(const struct xfrm_channel *c, const struct xfrm_usersa_info *info);
 void xfrm_sa_remove(struct xfrm_channel *c, struct xfrm_sa *sa);
 struct xfrm_key xfrm_sa_key(const struct xfrm_sa *sa);
 

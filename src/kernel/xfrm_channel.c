@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "xfrm_dump.h"
 #include "xfrm_selector.h"
 
 #define OUT_MAX        32768 /* bytes sent in one call: half of the send buffer that libnl sets */
@@ -157,12 +158,12 @@ struct change {
 };
 
 static void on_policy_change(void *arg, uint8_t direction, const struct xfrm_selector *selector,
-	const struct xfrm_policy_values *values)
+	const struct xfrm_policy_values *values, bool present)
 {
 	struct change *change = arg;
 	struct xfrm_channel *c = change->channel;
-	int error = values ? xfrm_put_policy(c->msg, direction, selector, values)
-			   : xfrm_put_policy_delete(c->msg, direction, selector);
+	int error = present ? xfrm_put_policy(c->msg, direction, selector, values)
+			    : xfrm_put_policy_delete(c->msg, direction, selector, values);
 
 	fly_built(c, change->request, FLIGHT_POLICY, error);
 }
@@ -177,8 +178,8 @@ static void send_policy(struct xfrm_channel *c, struct xfrm_request *r)
 		error = xfrm_policies_add(policies, &r->values, r->selectors, r->selector_count,
 			r->again, on_policy_change, &change);
 	else
-		error = xfrm_policies_remove(policies, r->values.reqid, r->selectors,
-			r->selector_count, r->again, on_policy_change, &change);
+		error = xfrm_policies_remove(policies, &r->values, r->selectors, r->selector_count,
+			r->again, on_policy_change, &change);
 	if (error && !r->error)
 		r->error = error;
 }
@@ -433,6 +434,7 @@ static void step_done(struct xfrm_channel *c, struct xfrm_request *r)
 		move_done(c, r);
 		break;
 	case IPSEC_SA_QUERY:
+	case IPSEC_SA_QUERY_ALL: /* never in flight here */
 		query_done(c, r);
 		break;
 	case IPSEC_POLICY_ADD:
@@ -553,6 +555,7 @@ void xfrm_channel_poll(struct kernel_channel *channel)
 
 	receive_answers(c);
 	xfrm_events_poll(c);
+	xfrm_dump_poll(c);
 	flush(c);
 	tell(c);
 }
@@ -596,6 +599,9 @@ static int prepare_policy(struct xfrm_request *r, const struct ipsec_policy *p)
 		.priority = p->priority,
 		.local = p->local,
 		.remote = p->remote,
+		.mark_in = p->mark_in,
+		.mark_out = p->mark_out,
+		.interface_id = p->interface_id,
 	};
 	if (p->local_ts_count > IPSEC_SELECTORS_MAX || p->remote_ts_count > IPSEC_SELECTORS_MAX)
 		return EINVAL;
@@ -606,6 +612,8 @@ static int prepare_policy(struct xfrm_request *r, const struct ipsec_policy *p)
 static int prepare(
 	struct xfrm_channel *c, struct xfrm_request *r, const struct ipsec_request *request)
 {
+	if (request->op == IPSEC_SA_QUERY_ALL)
+		return EOPNOTSUPP;
 	if (request->op == IPSEC_SA_ADD)
 		return prepare_add(c, r, &request->sa);
 	if (is_policy(r))
@@ -628,9 +636,12 @@ static void forget_keys(struct ipsec_request *request)
 void xfrm_channel_submit(struct kernel_channel *channel, const struct ipsec_request *request)
 {
 	struct xfrm_channel *c = (struct xfrm_channel *)channel;
-	struct xfrm_request *r = calloc(1, sizeof(*r));
+	struct xfrm_request *r;
 	int error;
 
+	if (request->op == IPSEC_SA_QUERY_ALL && xfrm_dump_submit(c, request->token))
+		return;
+	r = calloc(1, sizeof(*r));
 	if (!r) {
 		struct ipsec_answer answer = {
 			.op = request->op, .token = request->token, .error = ENOMEM};
@@ -676,7 +687,9 @@ void xfrm_channel_check_all(struct xfrm_channel *c)
 
 uint64_t xfrm_channel_pending(const struct kernel_channel *channel)
 {
-	return ((const struct xfrm_channel *)channel)->waiting;
+	const struct xfrm_channel *c = (const struct xfrm_channel *)channel;
+
+	return c->waiting + xfrm_dump_pending(c->dump);
 }
 
 int xfrm_channel_fd(const struct kernel_channel *channel)
@@ -776,6 +789,7 @@ void xfrm_channel_close(struct kernel_channel *channel)
 		table_free(c->sas);
 	if (c->epoll >= 0)
 		close(c->epoll);
+	xfrm_dump_free(c->dump);
 	nl_socket_free(c->events);
 	nl_socket_free(c->socket);
 	if (c->msg)

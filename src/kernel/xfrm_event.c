@@ -70,6 +70,7 @@ void xfrm_event_expired(struct xfrm_channel *c, struct xfrm_sa *sa, bool hard,
 {
 	struct ipsec_event event = {
 		.kind = hard ? IPSEC_EXPIRE_HARD : IPSEC_EXPIRE_SOFT,
+		.id = sa->id,
 		.spi = sa->spi,
 		.reqid = sa->reqid,
 		.direction = sa->direction,
@@ -86,42 +87,30 @@ void xfrm_event_expired(struct xfrm_channel *c, struct xfrm_sa *sa, bool hard,
 static void take_expire(struct xfrm_channel *c, struct nlmsghdr *message)
 {
 	const struct xfrm_user_expire *e = nlmsg_data(message);
-	static const enum ipsec_direction directions[] = {IPSEC_INBOUND, IPSEC_OUTBOUND};
-	struct ip_address destination;
+	struct xfrm_sa *sa;
 
-	if (nlmsg_datalen(message) < (int)sizeof(*e))
+	if (nlmsg_datalen(message) < (int)sizeof(*e) || !(sa = xfrm_sa_of_info(c, &e->state)))
 		return;
-	destination = xfrm_address_read(&e->state.id.daddr, e->state.family);
-	for (unsigned i = 0; i < 2; i++) {
-		struct xfrm_sa *sa =
-			xfrm_sa_find(c, 0, ntohl(e->state.id.spi), directions[i], e->state.reqid);
-		struct xfrm_key key;
-
-		if (!sa)
-			continue;
-		key = xfrm_sa_key(sa);
-		if (!ip_equal(&key.destination, &destination))
-			continue;
-		struct ipsec_counters last = {
-			.bytes = e->state.curlft.bytes,
-			.packets = e->state.curlft.packets,
-			.add_time = e->state.curlft.add_time,
-			.idle_ms = UINT64_MAX,
-		};
-		xfrm_event_expired(c, sa, e->hard, &last);
-		return;
-	}
+	struct ipsec_counters last = {
+		.bytes = e->state.curlft.bytes,
+		.packets = e->state.curlft.packets,
+		.add_time = e->state.curlft.add_time,
+		.idle_ms = UINT64_MAX,
+	};
+	xfrm_event_expired(c, sa, e->hard, &last);
 }
 
 static void take_mapping(struct xfrm_channel *c, struct nlmsghdr *message)
 {
 	const struct xfrm_user_mapping *m = nlmsg_data(message);
+	const struct xfrm_sa *sa;
 
 	if (nlmsg_datalen(message) < (int)sizeof(*m) ||
-		!xfrm_sa_find(c, 0, ntohl(m->id.spi), IPSEC_INBOUND, m->reqid))
+		!(sa = xfrm_sa_find(c, 0, ntohl(m->id.spi), IPSEC_INBOUND, m->reqid)))
 		return;
 	struct ipsec_event event = {
 		.kind = IPSEC_REMOTE_MOVED,
+		.id = sa->id,
 		.spi = ntohl(m->id.spi),
 		.reqid = m->reqid,
 		.direction = IPSEC_INBOUND,

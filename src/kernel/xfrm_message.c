@@ -10,6 +10,7 @@
 
 #include "base/secret.h"
 #include "xfrm_algorithm.h"
+#include "xfrm_binding.h"
 #include "xfrm_selector.h"
 
 /* Without ESN the sequence number ends at 2^32 (RFC 4303, section 2.2): well before that a new SA
@@ -231,7 +232,7 @@ int xfrm_put_sa_add(struct nl_msg *msg, const struct ipsec_sa *sa)
 		error = put_replay(msg, window);
 	if (!error && sa->udp_encapsulation)
 		error = put_encapsulation(msg, sa);
-	return error;
+	return error ? error : xfrm_put_sa_binding(msg, sa);
 }
 
 int xfrm_put_sa_key(struct nl_msg *msg, uint16_t type, const struct xfrm_key *key)
@@ -242,10 +243,12 @@ int xfrm_put_sa_key(struct nl_msg *msg, uint16_t type, const struct xfrm_key *ke
 		.family = key->destination.family,
 		.proto = key->protocol,
 	};
+	int error;
 
 	/* An SA is its own acknowledgement. */
 	begin(msg, type, type == XFRM_MSG_GETSA ? 0 : NLM_F_ACK);
-	return append(msg, &id, sizeof(id));
+	error = append(msg, &id, sizeof(id));
+	return error ? error : xfrm_put_mark(msg, &key->mark);
 }
 
 /* ---- moving --------------------------------------------------------------------- */
@@ -323,7 +326,7 @@ int xfrm_put_sa_moved(struct nl_msg *msg, struct nlmsghdr *state, const struct i
 		error = put_replay_kept(msg, attrs, moved->direction == IPSEC_OUTBOUND);
 	if (!error && moved->udp_encapsulation)
 		error = put_encapsulation(msg, moved);
-	return error;
+	return error ? error : xfrm_put_binding_kept(msg, attrs);
 }
 
 /* ---- policies --------------------------------------------------------------------- */
@@ -357,6 +360,14 @@ static struct xfrm_userpolicy_info policy_info(
 		.dir = direction,
 		.action = XFRM_POLICY_ALLOW,
 	};
+}
+
+static int put_policy_binding(
+	struct nl_msg *msg, uint8_t direction, const struct xfrm_policy_values *v)
+{
+	int error = xfrm_put_mark(msg, direction == XFRM_POLICY_OUT ? &v->mark_out : &v->mark_in);
+
+	return error ? error : xfrm_put_interface(msg, v->interface_id);
 }
 
 /* Inbound the reqid ties a packet to its SA, and it may have come from wherever the SA is now. */
@@ -397,7 +408,7 @@ int xfrm_put_policy(struct nl_msg *msg, uint8_t direction, const struct xfrm_sel
 	error = append(msg, &info, sizeof(info));
 	if (!error && values->action == IPSEC_PROTECT)
 		error = put(msg, XFRMA_TMPL, &template, sizeof(template));
-	return error;
+	return error ? error : put_policy_binding(msg, direction, values);
 }
 
 int xfrm_put_bypass(struct nl_msg *msg, uint8_t direction, const struct xfrm_selector *selector)
@@ -408,16 +419,18 @@ int xfrm_put_bypass(struct nl_msg *msg, uint8_t direction, const struct xfrm_sel
 	return append(msg, &info, sizeof(info));
 }
 
-int xfrm_put_policy_delete(
-	struct nl_msg *msg, uint8_t direction, const struct xfrm_selector *selector)
+int xfrm_put_policy_delete(struct nl_msg *msg, uint8_t direction,
+	const struct xfrm_selector *selector, const struct xfrm_policy_values *values)
 {
 	struct xfrm_userpolicy_id id = {
 		.sel = direction == XFRM_POLICY_OUT ? *selector : xfrm_selector_reversed(selector),
 		.dir = direction,
 	};
+	int error;
 
 	begin(msg, XFRM_MSG_DELPOLICY, NLM_F_ACK);
-	return append(msg, &id, sizeof(id));
+	error = append(msg, &id, sizeof(id));
+	return error ? error : put_policy_binding(msg, direction, values);
 }
 
 int xfrm_put_dump(struct nl_msg *msg, uint16_t type)

@@ -21,6 +21,7 @@ struct xfrm_key {
 	struct ip_address destination;
 	uint32_t spi; /* host order */
 	uint8_t protocol;
+	struct ipsec_mark mark; /* without it the kernel does not find the SA */
 };
 
 /* All return 0 or an errno value. */
@@ -38,14 +39,17 @@ struct xfrm_policy_values {
 	bool trap;
 	uint32_t priority;
 	struct ip_address local, remote;
+	struct ipsec_mark mark_in, mark_out;
+	uint32_t interface_id;
 };
 /* Adds or replaces. `selector` is outbound's whatever the direction (XFRM_POLICY_*). */
 int xfrm_put_policy(struct nl_msg *msg, uint8_t direction, const struct xfrm_selector *selector,
 	const struct xfrm_policy_values *values);
 /* A bypass with the highest priority, selector as it is. */
 int xfrm_put_bypass(struct nl_msg *msg, uint8_t direction, const struct xfrm_selector *selector);
-int xfrm_put_policy_delete(
-	struct nl_msg *msg, uint8_t direction, const struct xfrm_selector *selector);
+/* Marks and interface are read of `values`. */
+int xfrm_put_policy_delete(struct nl_msg *msg, uint8_t direction,
+	const struct xfrm_selector *selector, const struct xfrm_policy_values *values);
 /* Asks for all SAs or policies: XFRM_MSG_GETSA, XFRM_MSG_GETPOLICY. */
 int xfrm_put_dump(struct nl_msg *msg, uint16_t type);
 void xfrm_message_wipe(struct nl_msg *msg);

@@ -7,22 +7,28 @@
 #include <sys/random.h>
 
 #include "base/table.h"
+#include "xfrm_binding.h"
+
+enum { HOLDS_OUT = 1, HOLDS_IN = 2 }; /* HOLDS_IN: XFRM_POLICY_IN and XFRM_POLICY_FWD */
 
 struct policy;
 
+/* Of a selector, in one direction or, where the marks of both are the same, in both. */
 struct holding {
-	struct table_node node; /* by selector; first, so that a node is its holding */
+	struct table_node node; /* by key; first, so that a node is its holding */
 	struct policy *policy;
-	uint64_t order; /* of all holdings of a selector the highest is installed */
+	uint64_t order; /* of all holdings of a key the highest is installed */
 	struct xfrm_selector selector;
+	struct ipsec_mark mark;
+	uint8_t holds;
 };
 
 struct policy {
 	struct table_node node;      /* by reqid; first, too */
 	struct policy *next, **link; /* all */
 	struct xfrm_policy_values values;
-	unsigned count;
-	struct holding holdings[];
+	unsigned selector_count, count;
+	struct holding holdings[]; /* in order of the selectors, one or two each */
 };
 
 struct xfrm_policies {
@@ -65,9 +71,25 @@ void xfrm_policies_unlock(struct xfrm_policies *policies)
 	pthread_mutex_unlock(&policies->lock);
 }
 
-static uint64_t selector_hash(const struct xfrm_policies *p, const struct xfrm_selector *s)
+static uint64_t key_hash(const struct xfrm_policies *p, const struct xfrm_selector *s,
+	const struct ipsec_mark *mark, uint32_t interface_id)
 {
-	return table_hash(&p->seed, s, sizeof(*s));
+	struct {
+		struct xfrm_selector selector;
+		struct ipsec_mark mark;
+		uint32_t interface_id;
+	} key;
+
+	memset(&key, 0, sizeof(key));
+	key.selector = *s;
+	key.mark = *mark;
+	key.interface_id = interface_id;
+	return table_hash(&p->seed, &key, sizeof(key));
+}
+
+static uint64_t holding_hash(const struct xfrm_policies *p, const struct holding *h)
+{
+	return key_hash(p, &h->selector, &h->mark, h->policy->values.interface_id);
 }
 
 /* The selectors are made by xfrm_selectors, padding and all. */
@@ -76,15 +98,22 @@ static bool selectors_equal(const struct xfrm_selector *a, const struct xfrm_sel
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
-static struct holding *installed(const struct xfrm_policies *p, const struct xfrm_selector *s)
+/* In one direction. */
+static struct holding *installed(const struct xfrm_policies *p, const struct xfrm_selector *s,
+	const struct xfrm_policy_values *v, uint8_t direction)
 {
+	const struct ipsec_mark *mark = direction == HOLDS_OUT ? &v->mark_out : &v->mark_in;
 	struct holding *newest = NULL;
 
-	for (struct table_node *n = table_first(p->by_selector, selector_hash(p, s)); n;
-		n = table_next(n)) {
+	for (struct table_node *n =
+			table_first(p->by_selector, key_hash(p, s, mark, v->interface_id));
+		n; n = table_next(n)) {
 		struct holding *h = (struct holding *)n;
 
-		if (selectors_equal(&h->selector, s) && (!newest || h->order > newest->order))
+		if ((h->holds & direction) && selectors_equal(&h->selector, s) &&
+			ipsec_mark_equal(&h->mark, mark) &&
+			h->policy->values.interface_id == v->interface_id &&
+			(!newest || h->order > newest->order))
 			newest = h;
 	}
 	return newest;
@@ -93,33 +122,53 @@ static struct holding *installed(const struct xfrm_policies *p, const struct xfr
 static bool policy_is(const struct policy *p, uint32_t reqid, const struct xfrm_selector *selectors,
 	unsigned count)
 {
-	if (p->values.reqid != reqid || p->count != count)
+	if (p->values.reqid != reqid || p->selector_count != count)
 		return false;
 	for (unsigned i = 0; i < count; i++)
-		if (!selectors_equal(&p->holdings[i].selector, &selectors[i]))
+		if (!selectors_equal(&p->holdings[i * (p->count / count)].selector, &selectors[i]))
 			return false;
 	return true;
 }
 
+static bool same_binding(const struct xfrm_policy_values *a, const struct xfrm_policy_values *b)
+{
+	return ipsec_mark_equal(&a->mark_in, &b->mark_in) &&
+	       ipsec_mark_equal(&a->mark_out, &b->mark_out) && a->interface_id == b->interface_id;
+}
+
+/* `bound`: with these marks and this interface; NULL: with any. */
 static struct policy *find(const struct xfrm_policies *policies, uint32_t reqid,
-	const struct xfrm_selector *selectors, unsigned count)
+	const struct xfrm_selector *selectors, unsigned count,
+	const struct xfrm_policy_values *bound)
 {
 	for (struct table_node *n = table_first(policies->by_reqid, table_hash_u64(reqid)); n;
 		n = table_next(n)) {
 		struct policy *p = (struct policy *)n;
 
-		if (policy_is(p, reqid, selectors, count))
+		if (policy_is(p, reqid, selectors, count) &&
+			(!bound || same_binding(&p->values, bound)))
 			return p;
 	}
 	return NULL;
 }
 
-static void change_all(const struct xfrm_selector *selector,
-	const struct xfrm_policy_values *values, xfrm_policy_change *change, void *arg)
+static void change_in(uint8_t direction, const struct xfrm_selector *selector,
+	const struct xfrm_policy_values *values, bool present, xfrm_policy_change *change,
+	void *arg)
 {
-	change(arg, XFRM_POLICY_OUT, selector, values);
-	change(arg, XFRM_POLICY_IN, selector, values);
-	change(arg, XFRM_POLICY_FWD, selector, values);
+	if (direction == HOLDS_OUT) {
+		change(arg, XFRM_POLICY_OUT, selector, values, present);
+		return;
+	}
+	change(arg, XFRM_POLICY_IN, selector, values, present);
+	change(arg, XFRM_POLICY_FWD, selector, values, present);
+}
+
+static void change_all(const struct holding *h, xfrm_policy_change *change, void *arg)
+{
+	for (uint8_t direction = HOLDS_OUT; direction <= HOLDS_IN; direction++)
+		if (h->holds & direction)
+			change_in(direction, &h->selector, &h->policy->values, true, change, arg);
 }
 
 static void take_out(struct xfrm_policies *policies, struct policy *p, unsigned holdings)
@@ -128,26 +177,41 @@ static void take_out(struct xfrm_policies *policies, struct policy *p, unsigned 
 		table_remove(policies->by_selector, &p->holdings[i].node);
 }
 
-static struct policy *make(struct xfrm_policies *policies, const struct xfrm_policy_values *values,
+static struct policy *allocate(const struct xfrm_policy_values *values,
 	const struct xfrm_selector *selectors, unsigned count)
 {
-	struct policy *p = calloc(1, sizeof(*p) + count * sizeof(p->holdings[0]));
-	unsigned n = 0;
+	bool one = ipsec_mark_equal(&values->mark_in, &values->mark_out);
+	unsigned holdings = one ? count : 2 * count;
+	struct policy *p = calloc(1, sizeof(*p) + holdings * sizeof(p->holdings[0]));
 
 	if (!p)
 		return NULL;
 	p->values = *values;
-	p->count = count;
-	for (; n < count; n++) {
-		struct holding *h = &p->holdings[n];
+	p->selector_count = count;
+	p->count = holdings;
+	for (unsigned i = 0; i < holdings; i++) {
+		struct holding *h = &p->holdings[i];
 
 		h->policy = p;
-		h->selector = selectors[n];
-		if (!table_insert(
-			    policies->by_selector, &h->node, selector_hash(policies, &h->selector)))
-			break;
+		h->selector = selectors[one ? i : i / 2];
+		h->holds = one ? HOLDS_OUT | HOLDS_IN : i % 2 ? HOLDS_IN : HOLDS_OUT;
+		h->mark = h->holds & HOLDS_OUT ? values->mark_out : values->mark_in;
 	}
-	if (n == count &&
+	return p;
+}
+
+static struct policy *make(struct xfrm_policies *policies, const struct xfrm_policy_values *values,
+	const struct xfrm_selector *selectors, unsigned count)
+{
+	struct policy *p = allocate(values, selectors, count);
+	unsigned n = 0;
+
+	if (!p)
+		return NULL;
+	while (n < p->count && table_insert(policies->by_selector, &p->holdings[n].node,
+				       holding_hash(policies, &p->holdings[n])))
+		n++;
+	if (n == p->count &&
 		table_insert(policies->by_reqid, &p->node, table_hash_u64(values->reqid))) {
 		p->link = &policies->first;
 		p->next = policies->first;
@@ -161,56 +225,88 @@ static struct policy *make(struct xfrm_policies *policies, const struct xfrm_pol
 	return NULL;
 }
 
+/* What came after it, by another channel, stands. */
+static void change_installed(const struct xfrm_policies *policies, const struct holding *h,
+	xfrm_policy_change *change, void *arg)
+{
+	const struct xfrm_policy_values *v = &h->policy->values;
+
+	for (uint8_t direction = HOLDS_OUT; direction <= HOLDS_IN; direction++)
+		if ((h->holds & direction) &&
+			installed(policies, &h->selector, v, direction) == h)
+			change_in(direction, &h->selector, v, true, change, arg);
+}
+
 int xfrm_policies_add(struct xfrm_policies *policies, const struct xfrm_policy_values *values,
 	const struct xfrm_selector *selectors, unsigned count, bool again,
 	xfrm_policy_change *change, void *arg)
 {
-	struct policy *p = find(policies, values->reqid, selectors, count);
+	struct policy *p = find(policies, values->reqid, selectors, count, values);
 
 	if (again) {
-		/* What came after it, by another channel, stands. */
-		for (unsigned i = 0; p && i < count; i++)
-			if (installed(policies, &selectors[i]) == &p->holdings[i])
-				change_all(&selectors[i], &p->values, change, arg);
+		for (unsigned i = 0; p && i < p->count; i++)
+			change_installed(policies, &p->holdings[i], change, arg);
 		return 0;
 	}
 	if (p)
 		p->values = *values;
 	else if ((p = make(policies, values, selectors, count)) == NULL)
 		return ENOMEM;
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; i < p->count; i++) {
 		p->holdings[i].order = ++policies->order;
-		change_all(&selectors[i], &p->values, change, arg);
+		change_all(&p->holdings[i], change, arg);
 	}
 	return 0;
 }
 
+/* Whoever is next, or nobody. */
 static void tell_installed(const struct xfrm_policies *policies,
-	const struct xfrm_selector *selector, xfrm_policy_change *change, void *arg)
+	const struct xfrm_selector *selector, const struct xfrm_policy_values *values,
+	uint8_t direction, xfrm_policy_change *change, void *arg)
 {
-	struct holding *h = installed(policies, selector);
+	struct holding *h = installed(policies, selector, values, direction);
 
-	change_all(selector, h ? &h->policy->values : NULL, change, arg);
+	change_in(direction, selector, h ? &h->policy->values : values, h, change, arg);
 }
 
-int xfrm_policies_remove(struct xfrm_policies *policies, uint32_t reqid,
+static void take_back(struct xfrm_policies *policies, struct holding *h, xfrm_policy_change *change,
+	void *arg)
+{
+	const struct xfrm_policy_values *v = &h->policy->values;
+	uint8_t was_installed = 0;
+
+	for (uint8_t direction = HOLDS_OUT; direction <= HOLDS_IN; direction++)
+		if ((h->holds & direction) && installed(policies, &h->selector, v, direction) == h)
+			was_installed |= direction;
+	table_remove(policies->by_selector, &h->node);
+	for (uint8_t direction = HOLDS_OUT; direction <= HOLDS_IN; direction++)
+		if (was_installed & direction)
+			tell_installed(policies, &h->selector, v, direction, change, arg);
+}
+
+static void tell_again(const struct xfrm_policies *policies,
+	const struct xfrm_policy_values *values, const struct xfrm_selector *selectors,
+	unsigned count, xfrm_policy_change *change, void *arg)
+{
+	for (unsigned i = 0; i < count; i++)
+		for (uint8_t direction = HOLDS_OUT; direction <= HOLDS_IN; direction++)
+			tell_installed(policies, &selectors[i], values, direction, change, arg);
+}
+
+int xfrm_policies_remove(struct xfrm_policies *policies, struct xfrm_policy_values *values,
 	const struct xfrm_selector *selectors, unsigned count, bool again,
 	xfrm_policy_change *change, void *arg)
 {
-	struct policy *p = find(policies, reqid, selectors, count);
+	struct policy *p = find(policies, values->reqid, selectors, count, again ? values : NULL);
 
 	if (!p) {
-		for (unsigned i = 0; again && i < count; i++)
-			tell_installed(policies, &selectors[i], change, arg);
+		if (again)
+			tell_again(policies, values, selectors, count, change, arg);
 		return again ? 0 : ENOENT;
 	}
-	for (unsigned i = 0; i < count; i++) {
-		bool was_installed = installed(policies, &selectors[i]) == &p->holdings[i];
-
-		table_remove(policies->by_selector, &p->holdings[i].node);
-		if (was_installed)
-			tell_installed(policies, &selectors[i], change, arg);
-	}
+	*values = p->values;
+	for (unsigned i = 0; i < p->count; i++)
+		take_back(policies, &p->holdings[i], change, arg);
 	table_remove(policies->by_reqid, &p->node);
 	*p->link = p->next;
 	if (p->next)
@@ -232,9 +328,13 @@ void xfrm_policies_move(struct xfrm_policies *policies, uint32_t reqid,
 		p->values.local = *local;
 		p->values.remote = *remote;
 		/* Inbound templates have no addresses. */
-		for (unsigned i = 0; i < p->count; i++)
-			if (installed(policies, &p->holdings[i].selector) == &p->holdings[i])
-				change(arg, XFRM_POLICY_OUT, &p->holdings[i].selector, &p->values);
+		for (unsigned i = 0; i < p->count; i++) {
+			struct holding *h = &p->holdings[i];
+
+			if ((h->holds & HOLDS_OUT) &&
+				installed(policies, &h->selector, &p->values, HOLDS_OUT) == h)
+				change_in(HOLDS_OUT, &h->selector, &p->values, true, change, arg);
+		}
 	}
 }
 
@@ -247,7 +347,7 @@ unsigned xfrm_policies_count(const struct xfrm_policies *policies, uint32_t reqi
 		const struct policy *p = (struct policy *)n;
 
 		if (p->values.reqid == reqid)
-			count += p->count;
+			count += p->selector_count;
 	}
 	return count;
 }

@@ -1,4 +1,4 @@
-/* Which policy holds which selector. The kernel has one policy for a selector and direction; two
+/* Which policy holds which selector. The kernel has one policy for a selector, mark, interface and direction; two
  * connections, or two lives of one, may ask for the same. The newest is installed, and the one
  * before it comes back when that goes. Shared by all channels: what is decided and its sending must
  * happen under one lock, so that the kernel sees decisions in their order. Private to the room. */
@@ -14,17 +14,18 @@ void xfrm_policies_free(struct xfrm_policies *policies);
 void xfrm_policies_lock(struct xfrm_policies *policies);
 void xfrm_policies_unlock(struct xfrm_policies *policies);
 
-/* Called for each change that the kernel has to be told, with the lock held: `values` NULL deletes.
- */
+/* Called for each change that the kernel has to be told, with the lock held: the policy is to be
+ * there, or (not `present`) not. */
 typedef void xfrm_policy_change(void *arg, uint8_t direction, const struct xfrm_selector *selector,
-	const struct xfrm_policy_values *values);
+	const struct xfrm_policy_values *values, bool present);
 
 /* All with the lock held. `again`: the same was asked before, and its outcome has been lost. At
  * most 3 changes a selector. 0 or errno. */
 int xfrm_policies_add(struct xfrm_policies *policies, const struct xfrm_policy_values *values,
 	const struct xfrm_selector *selectors, unsigned count, bool again,
 	xfrm_policy_change *change, void *arg);
-int xfrm_policies_remove(struct xfrm_policies *policies, uint32_t reqid,
+/* Found by reqid and selectors; what it was is then in `values`, and wanted there when it is asked `again`. */
+int xfrm_policies_remove(struct xfrm_policies *policies, struct xfrm_policy_values *values,
 	const struct xfrm_selector *selectors, unsigned count, bool again,
 	xfrm_policy_change *change, void *arg);
 /* New tunnel end points for all policies of the reqid. At most xfrm_policies_count changes. */

@@ -1,6 +1,9 @@
 #include "xfrm.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
+
+#include "xfrm_selector.h"
 
 static uint64_t hash_of(uint32_t spi, enum ipsec_direction direction, uint32_t reqid)
 {
@@ -20,6 +23,7 @@ struct xfrm_sa *xfrm_sa_add(struct xfrm_channel *c, const struct ipsec_sa *sa)
 	s->protocol = (uint8_t)sa->protocol;
 	s->local = sa->local.address;
 	s->remote = sa->remote.address;
+	s->mark = sa->mark;
 	if (!table_insert(c->sas, &s->node, hash_of(s->spi, sa->direction, s->reqid))) {
 		free(s);
 		return NULL;
@@ -29,6 +33,7 @@ struct xfrm_sa *xfrm_sa_add(struct xfrm_channel *c, const struct ipsec_sa *sa)
 	if (s->next)
 		s->next->link = &s->next;
 	c->first_sa = s;
+	__atomic_fetch_add(&c->xfrm->sas, 1, __ATOMIC_RELAXED);
 	return s;
 }
 
@@ -47,12 +52,29 @@ struct xfrm_sa *xfrm_sa_find(const struct xfrm_channel *c, uint64_t id, uint32_t
 	return NULL;
 }
 
+struct xfrm_sa *xfrm_sa_of_info(const struct xfrm_channel *c, const struct xfrm_usersa_info *info)
+{
+	static const enum ipsec_direction directions[] = {IPSEC_INBOUND, IPSEC_OUTBOUND};
+	struct ip_address destination = xfrm_address_read(&info->id.daddr, info->family);
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct xfrm_sa *sa =
+			xfrm_sa_find(c, 0, ntohl(info->id.spi), directions[i], info->reqid);
+
+		if (sa && ip_equal(directions[i] == IPSEC_OUTBOUND ? &sa->remote : &sa->local,
+				  &destination))
+			return sa;
+	}
+	return NULL;
+}
+
 void xfrm_sa_remove(struct xfrm_channel *c, struct xfrm_sa *sa)
 {
 	table_remove(c->sas, &sa->node);
 	*sa->link = sa->next;
 	if (sa->next)
 		sa->next->link = sa->link;
+	__atomic_fetch_sub(&c->xfrm->sas, 1, __ATOMIC_RELAXED);
 	free(sa->last);
 	free(sa);
 }
@@ -63,5 +85,6 @@ struct xfrm_key xfrm_sa_key(const struct xfrm_sa *sa)
 		.destination = sa->direction == IPSEC_OUTBOUND ? sa->remote : sa->local,
 		.spi = sa->spi,
 		.protocol = sa->protocol,
+		.mark = sa->mark,
 	};
 }

@@ -1,6 +1,8 @@
 /* One request, one answer, waited for: what is done before there are channels, and after. */
 #include "xfrm.h"
 
+#include "xfrm_binding.h"
+
 #include <errno.h>
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
@@ -138,28 +140,49 @@ static void *one_more(struct found *found)
 	return (uint8_t *)found->items + found->count++ * found->size;
 }
 
+/* What names it, beside the message's head. */
+struct found_sa {
+	struct xfrm_usersa_id id;
+	struct ipsec_mark mark;
+};
+
+struct found_policy {
+	struct xfrm_userpolicy_id id;
+	struct ipsec_mark mark;
+	uint32_t interface_id;
+};
+
 static void take_sa(void *arg, struct nlmsghdr *message)
 {
 	struct xfrm_usersa_info *info = xfrm_read_sa(message);
-	struct xfrm_usersa_id *id;
+	struct nlattr *attrs[XFRMA_MAX + 1];
+	struct found_sa *sa;
 
-	if (!info || info->lft.hard_add_expires_seconds != XFRM_OURS || !(id = one_more(arg)))
+	if (!info || info->lft.hard_add_expires_seconds != XFRM_OURS ||
+		nlmsg_parse(message, sizeof(*info), attrs, XFRMA_MAX, NULL) < 0 ||
+		!(sa = one_more(arg)))
 		return;
-	*id = (struct xfrm_usersa_id){.daddr = info->id.daddr,
+	sa->id = (struct xfrm_usersa_id){.daddr = info->id.daddr,
 		.spi = info->id.spi,
 		.family = info->family,
 		.proto = info->id.proto};
+	sa->mark = xfrm_read_mark(attrs);
 }
 
 static void take_policy(void *arg, struct nlmsghdr *message)
 {
 	const struct xfrm_userpolicy_info *info = nlmsg_data(message);
-	struct xfrm_userpolicy_id *id;
+	struct nlattr *attrs[XFRMA_MAX + 1];
+	struct found_policy *policy;
 
 	if (nlmsg_datalen(message) < (int)sizeof(*info) ||
-		info->lft.hard_add_expires_seconds != XFRM_OURS || !(id = one_more(arg)))
+		info->lft.hard_add_expires_seconds != XFRM_OURS ||
+		nlmsg_parse(message, sizeof(*info), attrs, XFRMA_MAX, NULL) < 0 ||
+		!(policy = one_more(arg)))
 		return;
-	*id = (struct xfrm_userpolicy_id){.sel = info->sel, .dir = info->dir};
+	policy->id = (struct xfrm_userpolicy_id){.sel = info->sel, .dir = info->dir};
+	policy->mark = xfrm_read_mark(attrs);
+	policy->interface_id = xfrm_read_interface(attrs);
 }
 
 static int list_ours(struct xfrm_sync *s, uint16_t type, struct found *found)
@@ -173,24 +196,48 @@ static int list_ours(struct xfrm_sync *s, uint16_t type, struct found *found)
 	return error ? error : found->failed ? ENOMEM : 0;
 }
 
-static int remove_item(struct xfrm_sync *s, uint16_t type, void *item, size_t size)
+typedef int remove_item(struct xfrm_sync *s, void *item);
+
+static int put_head(struct nl_msg *msg, uint16_t type, void *head, size_t size)
 {
-	struct nlmsghdr *h = nlmsg_hdr(s->msg);
+	struct nlmsghdr *h = nlmsg_hdr(msg);
 
 	h->nlmsg_len = NLMSG_HDRLEN;
 	h->nlmsg_type = type;
 	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-	return nlmsg_append(s->msg, item, size, NLMSG_ALIGNTO) < 0 ? EMSGSIZE : xfrm_sync_ask(s);
+	return nlmsg_append(msg, head, size, NLMSG_ALIGNTO) < 0 ? EMSGSIZE : 0;
+}
+
+static int remove_sa(struct xfrm_sync *s, void *item)
+{
+	struct found_sa *sa = item;
+	int error = put_head(s->msg, XFRM_MSG_DELSA, &sa->id, sizeof(sa->id));
+
+	if (!error)
+		error = xfrm_put_mark(s->msg, &sa->mark);
+	return error ? error : xfrm_sync_ask(s);
+}
+
+static int remove_policy(struct xfrm_sync *s, void *item)
+{
+	struct found_policy *policy = item;
+	int error = put_head(s->msg, XFRM_MSG_DELPOLICY, &policy->id, sizeof(policy->id));
+
+	if (!error)
+		error = xfrm_put_mark(s->msg, &policy->mark);
+	if (!error)
+		error = xfrm_put_interface(s->msg, policy->interface_id);
+	return error ? error : xfrm_sync_ask(s);
 }
 
 static int remove_all(
-	struct xfrm_sync *s, uint16_t list, uint16_t remove, size_t size, unsigned *removed)
+	struct xfrm_sync *s, uint16_t list, remove_item *remove, size_t size, unsigned *removed)
 {
 	struct found found = {.size = size};
 	int error = list_ours(s, list, &found);
 
 	for (unsigned i = 0; !error && i < found.count; i++) {
-		error = remove_item(s, remove, (uint8_t *)found.items + i * size, size);
+		error = remove(s, (uint8_t *)found.items + i * size);
 		if (error == ESRCH || error == ENOENT) /* gone by itself meanwhile */
 			error = 0;
 		else if (!error)
@@ -204,10 +251,9 @@ int xfrm_sync_remove_ours(struct xfrm_sync *sync, unsigned *sas, unsigned *polic
 {
 	*sas = *policies = 0;
 	/* The SAs first: while the policies stand, what they protect is dropped. */
-	int error = remove_all(
-		sync, XFRM_MSG_GETSA, XFRM_MSG_DELSA, sizeof(struct xfrm_usersa_id), sas);
+	int error = remove_all(sync, XFRM_MSG_GETSA, remove_sa, sizeof(struct found_sa), sas);
 
 	return error ? error
-		     : remove_all(sync, XFRM_MSG_GETPOLICY, XFRM_MSG_DELPOLICY,
-			       sizeof(struct xfrm_userpolicy_id), policies);
+		     : remove_all(sync, XFRM_MSG_GETPOLICY, remove_policy,
+			       sizeof(struct found_policy), policies);
 }

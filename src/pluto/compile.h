@@ -11,7 +11,14 @@ struct end_text {
 	const char *side; /* "left", "right" */
 	const char *host, *id, *subnet, *protoport, *auth, *nexthop, *ikeport;
 	const char *cert, *ckaid, *ca, *sendcert;
+	const char *interface_ip, *vti;
 	bool any; /* %any */
+};
+
+/* What compile_binding.c puts together. */
+struct binding_text {
+	const char *mark, *mark_in, *mark_out, *ipsec_interface, *vti_interface, *vti_routing, *vti_shared,
+		*mtu, *nic_offload;
 };
 
 struct compile {
@@ -21,6 +28,7 @@ struct compile {
 	size_t error_size;
 	struct end_text ends[2];
 	const char *authby, *ike, *esp, *sendca;
+	struct binding_text binding;
 	uint8_t host_family, client_family; /* asked for; 0: not */
 	int esn;                            /* 0 no, 1 yes, 2 either */
 	bool rekey_margin_given;
@@ -44,6 +52,8 @@ bool compile_identity_of_certificate(
 	struct compile *cc, const struct end_text *t, struct connection_end *e, bool *done);
 /* A name that is the certificate's is taken in the certificate's own encoding. */
 void compile_adopt_subject(struct connection_end *e);
+/* compile_binding.c: marks, interfaces, offload; after the ends. */
+bool compile_binding(struct compile *cc);
 /* compile_proposals.c */
 bool compile_proposals(struct compile *cc);
 

@@ -1,6 +1,7 @@
 /* Connections come and go: add, delete. */
 #include "commands.h"
 
+#include "bindings.h"
 #include "connection_compile.h"
 #include "connections.h"
 #include "pluto.h"
@@ -84,6 +85,7 @@ static void failed(struct client *client, const char *name, const char *why)
 
 static void add_compiled(struct pluto *p, struct client *client, struct connection *c)
 {
+	char why[256];
 	int error;
 
 	if (c->reqid == 0)
@@ -94,19 +96,25 @@ static void add_compiled(struct pluto *p, struct client *client, struct connecti
 		return;
 	}
 	c->serial = p->last_serial + 1;
+	bindings_number(p, c);
 	c = orient(p, c);
 	if (!c) {
 		failed(client, command_argument(client, "name"), "out of memory");
 		return;
 	}
-	error = catalogue_add(p->catalogue, c);
-	if (error == 0) {
-		p->last_serial++;
-		say_added(p, client, c);
+	if (bindings_attach(p, c, why, sizeof(why))) {
+		error = catalogue_add(p->catalogue, c);
+		if (error == 0) {
+			p->last_serial++;
+			say_added(p, client, c);
+		} else {
+			bindings_detach(p, c);
+			failed(client, c->name,
+				error == EEXIST ? "its name or an alias is in use by another connection"
+						: strerror(error));
+		}
 	} else {
-		failed(client, c->name,
-			error == EEXIST ? "its name or an alias is in use by another connection"
-					: strerror(error));
+		failed(client, c->name, why);
 	}
 	connection_unref(c);
 }

@@ -1,5 +1,6 @@
 #include "connection_text.h"
 
+#include "binding_text.h"
 #include "sa_index.h"
 
 #include <inttypes.h>
@@ -271,8 +272,12 @@ static void add_kernel(
 		"sa_tfc:none;\n",
 		prefix_of(&c->local), prefix_of(&c->remote), f->interface, priority);
 	begin(line, c);
-	line_add(line, "nflog-group: unset; mark: unset; vti-iface:unset; vti-routing:no; "
-		       "vti-shared:no; nic-offload:no;\n");
+	line_add(line, "nflog-group: unset; ");
+	binding_text(line, c);
+	if (c->binding && c->binding->device != BINDING_NO_DEVICE) {
+		begin(line, c);
+		binding_device_text(line, c);
+	}
 }
 
 static void add_identities(struct line *line, const struct connection *c)

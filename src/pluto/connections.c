@@ -1,5 +1,6 @@
 #include "connections.h"
 
+#include "bindings.h"
 #include "pluto.h"
 
 #include <stdlib.h>
@@ -42,6 +43,17 @@ void connections_release(struct connection **list)
 	free(list);
 }
 
+/* False when memory is out. One that lacks what it is tied to stays as it was, unoriented. */
+static bool replace(struct pluto *p, struct connection *changed)
+{
+	char error[256];
+
+	if (bindings_attach(p, changed, error, sizeof(error)))
+		return catalogue_replace(p->catalogue, changed) == 0;
+	log_line(LOG_LINE_ERROR, "\"%s\": not oriented: %s", changed->name, error);
+	return true;
+}
+
 void connections_orient(struct pluto *p)
 {
 	struct connection *c, *changed;
@@ -54,7 +66,7 @@ void connections_orient(struct pluto *p)
 		case ORIENT_SAME:
 			break;
 		case ORIENT_CHANGED:
-			lost += catalogue_replace(p->catalogue, changed) != 0;
+			lost += !replace(p, changed);
 			connection_unref(changed);
 			break;
 		case ORIENT_NO_MEMORY:
@@ -71,5 +83,6 @@ void connections_orient(struct pluto *p)
 void connection_remove(struct pluto *p, struct connection *c, ike_watcher watcher)
 {
 	catalogue_remove(p->catalogue, c->name);
+	bindings_detach(p, c);
 	shard_set_terminate(p->shards, c, true, watcher);
 }

@@ -1,5 +1,7 @@
 #include "control_loop.h"
 
+#include "address_watch.h"
+#include "bindings.h"
 #include "commands.h"
 #include "control_socket.h"
 #include "pluto.h"
@@ -15,7 +17,7 @@
 #include <urcu-qsbr.h>
 
 /* What epoll says for descriptors that are no client's; clients have their watcher behind these. */
-enum { SOURCE_MAIL = 1, SOURCE_SIGNALS, SOURCE_SOCKET, SOURCES };
+enum { SOURCE_MAIL = 1, SOURCE_SIGNALS, SOURCE_SOCKET, SOURCE_LINKS, SOURCES };
 
 #define EVENTS_AT_ONCE 64
 #define MAIL_AT_ONCE   256
@@ -60,7 +62,8 @@ bool control_loop_open(struct pluto *p)
 	p->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (p->epoll >= 0 && watch_source(p, p->signals, SOURCE_SIGNALS) &&
 		watch_source(p, mailbox_fd(p->mailbox), SOURCE_MAIL) &&
-		watch_source(p, p->socket, SOURCE_SOCKET))
+		watch_source(p, p->socket, SOURCE_SOCKET) &&
+		(address_watch_fd(p) < 0 || watch_source(p, address_watch_fd(p), SOURCE_LINKS)))
 		return true;
 	log_line(LOG_LINE_ERROR, "cannot set up the control loop: %s", strerror(errno));
 	return false;
@@ -181,6 +184,9 @@ static void handle_event(struct pluto *p, const struct epoll_event *event)
 	case SOURCE_SOCKET:
 		handle_socket(p);
 		break;
+	case SOURCE_LINKS:
+		address_watch_read(p);
+		break;
 	default:
 		/* By its number: another event of this turn may have closed it. */
 		client = client_by_watcher(&p->clients, event->data.u64 - SOURCES);
@@ -195,6 +201,8 @@ static int time_to_sleep(struct pluto *p)
 {
 	uint64_t due = clients_expire(p), now = pluto_now_ms();
 
+	if (address_watch_due(p) < due)
+		due = address_watch_due(p);
 	if (p->shutdown_watcher && p->shutdown_deadline_ms < due)
 		due = p->shutdown_deadline_ms;
 	if (due == UINT64_MAX)
@@ -233,6 +241,8 @@ bool control_loop_run(struct pluto *p)
 		take_mail(p);
 		for (int i = 0; i < n; i++)
 			handle_event(p, &events[i]);
+		address_watch_pass(p);
+		bindings_tidy(p);
 		clients_flush(p);
 		if (p->shutdown_watcher && pluto_now_ms() >= p->shutdown_deadline_ms)
 			p->ended = true;

@@ -362,7 +362,8 @@ static const struct keyword end_keywords[] = {
 	{"rsasigkey", NULL, "%none %cert"}, {"ecdsakey", NULL, "%none %cert"}, {"sourceip"},
 	{"subnets"}, {"eddsakey"}, {"pubkey"}, {"addresspool"}, {"username"}, {"xauthusername"},
 	{"updown-config"},
-	{"interface-ip"}, {"vti"},
+	{"interface-ip", set_text, NULL, END_TEXT(interface_ip)},
+	{"vti", set_text, NULL, END_TEXT(vti)},
 };
 
 static const struct keyword keywords[] = {
@@ -407,6 +408,15 @@ static const struct keyword keywords[] = {
 	{"priority", set_count32, NULL, FIELD(priority)},
 	{"reqid", set_reqid},
 	{"fragmentation", set_fragmentation},
+	{"mark", set_text, NULL, TEXT(binding.mark)},
+	{"mark-in", set_text, NULL, TEXT(binding.mark_in)},
+	{"mark-out", set_text, NULL, TEXT(binding.mark_out)},
+	{"ipsec-interface", set_text, NULL, TEXT(binding.ipsec_interface)},
+	{"vti-interface", set_text, NULL, TEXT(binding.vti_interface)},
+	{"vti-routing", set_text, NULL, TEXT(binding.vti_routing)},
+	{"vti-shared", set_text, NULL, TEXT(binding.vti_shared)},
+	{"mtu", set_text, NULL, TEXT(binding.mtu)},
+	{"nic-offload", set_text, NULL, TEXT(binding.nic_offload)},
 
 	{"dpdtimeout", set_without_effect}, {"ikev1-dpdtimeout", set_without_effect},
 	{"dpdaction", set_obsolete},
@@ -431,8 +441,6 @@ static const struct keyword keywords[] = {
 	{"reject-simultaneous-ike-auth", NULL, "no"},
 	{"accept-redirect", NULL, "no"}, {"overlapip", NULL, "no"}, {"failureshunt", NULL, "none"},
 	{"negotiationshunt", NULL, "drop hold"}, {"encap-dscp", NULL, "yes"},
-	{"vti-routing", NULL, "no"},
-	{"vti-shared", NULL, "no"}, {"ipsec-interface", NULL, "no"}, {"nic-offload", NULL, "no"},
 	{"clones", NULL, "no"}, {"iptfs", NULL, "no"}, {"iptfs-fragmentation", NULL, "yes"},
 	{"nflog-group", NULL, "0"}, {"nflog", NULL, "0"},
 	{"require-id-on-certificate", NULL, "yes"},
@@ -440,9 +448,8 @@ static const struct keyword keywords[] = {
 
 	{"ah"}, {"tcp-remoteport"}, {"xauthby"}, {"xauthfail"}, {"modecfgdns"}, {"modecfgdomains"},
 	{"modecfgbanner"}, {"ppk-ids"}, {"redirect-to"}, {"accept-redirect-to"},
-	{"mark"}, {"mark-in"},
-	{"mark-out"}, {"vti-interface"}, {"iptfs-packet-size"}, {"iptfs-max-queue-size"},
-	{"iptfs-reorder-window"}, {"iptfs-init-delay"}, {"iptfs-drop-time"}, {"mtu"}, {"metric"},
+	{"iptfs-packet-size"}, {"iptfs-max-queue-size"},
+	{"iptfs-reorder-window"}, {"iptfs-init-delay"}, {"iptfs-drop-time"}, {"metric"},
 	{"sec-label"},
 	{"policy-label"}, {"debug"},
 };

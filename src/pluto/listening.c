@@ -4,16 +4,23 @@
 #include "pluto.h"
 #include "tell.h"
 
+#include "kernel/tunnel_device.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_wanted(const struct options *o, const struct local_address *a)
+static bool is_wanted(const struct pluto *p, const struct local_address *a)
 {
+	const struct options *o = &p->options;
 	bool by_address = o->listen_count == 0, by_interface = o->interface_count == 0;
 
 	/* It would need a scope, and no connection can name one. */
 	if (ip_is_link_local(&a->address))
+		return false;
+	/* What goes through a tunnel cannot lead to the other end of it. */
+	if (p->devices && o->listen_count == 0 && o->interface_count == 0 &&
+		tunnel_devices_has(p->devices, a->interface))
 		return false;
 	for (unsigned i = 0; i < o->listen_count; i++)
 		by_address = by_address || ip_equal(&o->listen[i], &a->address);
@@ -31,7 +38,7 @@ static bool has(const struct listen_address *list, size_t count, const struct ip
 }
 
 /* The host's addresses that are to be listened on, each once. */
-static struct listen_address *wanted_addresses(const struct options *o, size_t *count)
+static struct listen_address *wanted_addresses(const struct pluto *p, size_t *count)
 {
 	struct local_address *all;
 	struct listen_address *list;
@@ -42,7 +49,7 @@ static struct listen_address *wanted_addresses(const struct options *o, size_t *
 		return NULL;
 	list = calloc(all_count + 1, sizeof(*list));
 	for (size_t i = 0; list && i < all_count; i++) {
-		if (!is_wanted(o, &all[i]) || has(list, *count, &all[i].address))
+		if (!is_wanted(p, &all[i]) || has(list, *count, &all[i].address))
 			continue;
 		list[*count].address = all[i].address;
 		memcpy(list[*count].interface, all[i].interface, sizeof(list->interface));
@@ -108,7 +115,7 @@ static bool adopt(struct pluto *p, struct listen_address *list, size_t count)
 bool listening_begin(struct pluto *p, struct client *client)
 {
 	size_t count, bound;
-	struct listen_address *list = wanted_addresses(&p->options, &count);
+	struct listen_address *list = wanted_addresses(p, &count);
 	char error[512] = "";
 
 	if (!list) {
@@ -133,6 +140,39 @@ bool listening_begin(struct pluto *p, struct client *client)
 	p->listening = true;
 	connections_orient(p);
 	return true;
+}
+
+static bool is_same(const struct pluto *p, const struct listen_address *list, size_t count)
+{
+	if (count != p->address_count)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!has(p->addresses, p->address_count, &list[i].address))
+			return false;
+	return true;
+}
+
+void listening_refresh(struct pluto *p)
+{
+	size_t count;
+	struct listen_address *list = wanted_addresses(p, &count);
+	char error[512] = "";
+
+	if (!list) {
+		log_line(LOG_LINE_ERROR, "cannot read this host's addresses: %s", strerror(errno));
+		return;
+	}
+	if (is_same(p, list, count)) {
+		free(list);
+		return;
+	}
+	shard_set_listen(p->shards, list, count, error, sizeof(error));
+	if (error[0])
+		log_line(LOG_LINE_ERROR, "%s", error);
+	if (adopt(p, list, count))
+		connections_orient(p);
+	else
+		log_line(LOG_LINE_ERROR, "out of memory: a change of addresses is not followed");
 }
 
 void listening_end(struct pluto *p)

@@ -1,4 +1,6 @@
 /* pluto: starts everything in order, serves, and takes it down again in the opposite order. */
+#include "address_watch.h"
+#include "bindings.h"
 #include "certificates.h"
 #include "connection_compile.h"
 #include "control_loop.h"
@@ -50,6 +52,7 @@ void pluto_shut_down(struct pluto *p, bool leave_state, struct client *client)
 		client_expects_done(client);
 	if (leave_state) {
 		kernel_leave_state(p->kernel);
+		p->left_state = true;
 		p->ended = true;
 	}
 	if (p->ended || p->shutdown_watcher)
@@ -174,8 +177,13 @@ static int start(struct pluto *p, char *error, size_t size)
 		snprintf(error, size, "out of memory");
 		return PLUTO_EXIT_FAIL;
 	}
+	if (!bindings_open(p)) {
+		snprintf(error, size, "network devices cannot be looked after: %s", strerror(errno));
+		return PLUTO_EXIT_KERNEL;
+	}
 	if (!certificates_open(p, error, size) || !start_shards(p, error, size))
 		return PLUTO_EXIT_FAIL;
+	address_watch_open(p);
 	p->socket = control_socket_open(p->options.control_socket, error, size);
 	if (p->socket < 0)
 		return PLUTO_EXIT_SOCKET;
@@ -207,6 +215,8 @@ static void stop(struct pluto *p)
 		drain_mail(p->mailbox);
 	if (p->socket >= 0)
 		control_socket_close(p->options.control_socket, p->socket);
+	address_watch_close(p);
+	bindings_close(p);
 	if (p->kernel)
 		kernel_close(p->kernel);
 	if (p->dataplane)

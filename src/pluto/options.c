@@ -357,6 +357,17 @@ static bool set_unique_ids(struct options *o, const struct row *row, const char 
 	return yes_no(row, value, &o->unique_ids, err);
 }
 
+static bool set_interface_managed(
+	struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	bool managed;
+
+	if (!yes_no(row, value, &managed, err))
+		return false;
+	o->interfaces_unmanaged = !managed;
+	return true;
+}
+
 static bool set_ddos_mode(struct options *o, const struct row *row, const char *value, FILE *err)
 {
 	return ddos_mode_parse(value ? value : row->fixed, &o->ddos_mode) ||
@@ -553,6 +564,7 @@ static const struct row rows[] = {
 		FIELD(revocation.ocsp_cache_min_age_s)},
 	{"ocsp-cache-max-age", ROW_REQUIRED, set_seconds, "ocsp-cache-max-age", NULL,
 		FIELD(revocation.ocsp_cache_max_age_s)},
+	{NULL, ROW_REQUIRED, set_interface_managed, "ipsec-interface-managed"},
 
 	{"nat_traversal", ROW_FLAG, set_obsolete},
 	{"nocrsend", ROW_FLAG, set_obsolete},
@@ -595,7 +607,6 @@ static const struct row rows[] = {
 	{NULL, ROW_REQUIRED, NULL, "shuntlifetime"}, {NULL, ROW_REQUIRED, NULL, "seccomp"},
 	{NULL, ROW_REQUIRED, NULL, "expire-lifetime"}, {NULL, ROW_REQUIRED, NULL, "xfrmlifetime"},
 	{NULL, ROW_REQUIRED, NULL, "dns-resolver"},
-	{NULL, ROW_REQUIRED, NULL, "ipsec-interface-managed"},
 };
 /* clang-format on */
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))

@@ -99,6 +99,7 @@ static bool copy_rest(struct connection *to, const struct connection *from)
 	to->ike_proposals = proposal_list_ref(from->ike_proposals);
 	to->child_proposals = proposal_list_ref(from->child_proposals);
 	to->authorities = from->authorities ? authorities_ref(from->authorities) : NULL;
+	to->binding = from->binding ? binding_ref(from->binding) : NULL;
 	return copy_aliases(to, from) && copy_text(&to->ike_text, from->ike_text) &&
 	       copy_text(&to->esp_text, from->esp_text);
 }

@@ -18,6 +18,8 @@
 struct dataplane;
 struct counters;
 struct proposal_cache;
+struct tunnel_devices;
+struct link_watch;
 
 struct pluto {
 	struct options options;
@@ -37,6 +39,12 @@ struct pluto {
 	size_t address_count;
 	struct address_set
 		ours; /* by these connections are oriented; they stay known when not listening */
+
+	struct link_watch *links;       /* NULL: changes are not heard of */
+	uint64_t addresses_due_ms;      /* they have changed, and are read anew then; 0: not */
+	struct tunnel_devices *devices; /* of connections; NULL: the kernel interface has none */
+	uint32_t next_mark;             /* for mark=%unique */
+	bool left_state;                /* SAs, policies and devices stay when we end */
 
 	uint64_t last_serial; /* $N of connections */
 	uint32_t last_reqid;

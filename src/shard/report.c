@@ -163,6 +163,12 @@ static void begin_run(struct shard *shard, struct report *r)
 	run->next = shard->reports;
 	shard->reports = run;
 	ike_walk_start(shard->engine, &run->walk);
+	if (r->want_counters) {
+		struct ipsec_request all = {
+			.op = IPSEC_SA_QUERY_ALL, .token = window_token_of_all(run->id)};
+		run->gathering = true;
+		kernel_channel_submit(shard->channel, &all);
+	}
 }
 
 void shard_take_report_go(struct shard *shard, struct mail *mail)
@@ -240,7 +246,7 @@ static void visit_some(struct shard *shard, struct report_run *run)
 
 static bool waits_for_kernel(const struct report_run *run)
 {
-	return run->window.count > 0 && run->window.outstanding > 0;
+	return run->gathering || (run->window.count > 0 && run->window.outstanding > 0);
 }
 
 /* True when the run is still to go on without waiting for anybody. */
@@ -281,7 +287,22 @@ void shard_report_answer(struct shard *shard, const struct ipsec_answer *answer)
 {
 	for (struct report_run *run = shard->reports; run != NULL; run = run->next) {
 		if (run->id == window_token_report(answer->token)) {
-			sa_window_answer(&run->window, answer);
+			if (answer->op == IPSEC_SA_QUERY_ALL) {
+				/* After an error those that are not known are asked for. */
+				run->gathering = false;
+			} else {
+				sa_window_answer(&run->window, answer);
+			}
+			return;
+		}
+	}
+}
+
+void shard_report_counters(struct shard *shard, uint64_t token, const struct ipsec_counted *counted)
+{
+	for (struct report_run *run = shard->reports; run != NULL; run = run->next) {
+		if (run->id == window_token_report(token)) {
+			sa_counters_take(&run->window.known, counted);
 			return;
 		}
 	}

@@ -38,6 +38,7 @@ struct report_run {
 	struct ike_walk walk;
 	bool walk_over;
 	bool running; /* else waits for the client */
+	bool gathering; /* waits for the kernel to have told all counters */
 	struct report_text text;
 	struct sa_window window;
 };
@@ -49,6 +50,8 @@ void shard_take_report_cancel(struct shard *shard, struct mail *mail);
 void shard_step_reports(struct shard *shard);
 /* The answer to a query whose token is a window's. */
 void shard_report_answer(struct shard *shard, const struct ipsec_answer *answer);
+/* One of all counters that were asked for at once. */
+void shard_report_counters(struct shard *shard, uint64_t token, const struct ipsec_counted *counted);
 /* Forgets all; before the engine goes. */
 void shard_drop_reports(struct shard *shard);
 /* ---- on the control thread, when all shards have ended ---- */

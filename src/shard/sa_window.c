@@ -56,6 +56,9 @@ static void query_child(struct sa_window *window, struct shard *shard,
 	uint64_t slot = window->child_count++;
 	uint64_t token = WINDOW_TOKEN_MASK | (uint64_t)report_id << 24 | slot << 1;
 	window->children[slot] = (struct queried_child){view->serial, child->serial, {{0}, {0}}};
+	if (sa_counters_find(&window->known, child->serial, window->children[slot].counters)) {
+		return;
+	}
 	query(window, shard, child, &view->path, token, IPSEC_INBOUND);
 	query(window, shard, child, &view->path, token | 1, IPSEC_OUTBOUND);
 }
@@ -166,6 +169,7 @@ void sa_window_free(struct sa_window *window)
 	for (unsigned i = from; i < window->count; i++) {
 		release_view(&window->views[i]);
 	}
+	sa_counters_free(&window->known);
 	free(window->children);
 	free(window->shown);
 	*window = (struct sa_window){0};

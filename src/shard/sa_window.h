@@ -3,6 +3,7 @@
 #ifndef SHARD_SA_WINDOW_H
 #define SHARD_SA_WINDOW_H
 
+#include "sa_counters.h"
 #include "shard/shard.h"
 
 struct shard;
@@ -18,6 +19,7 @@ struct queried_child {
 };
 
 struct sa_window {
+	struct sa_counters known; /* need not be asked for */
 	struct ike_sa_view
 		views[WINDOW_SAS]; /* connection and identities referenced, Child SA not valid */
 	unsigned count, at;
@@ -37,6 +39,12 @@ static inline bool window_token(uint64_t token)
 static inline uint32_t window_token_report(uint64_t token)
 {
 	return (uint32_t)(token >> 24) & 0xffffff;
+}
+
+/* Of the question for all counters at once: no window has so many slots. */
+static inline uint64_t window_token_of_all(uint32_t report_id)
+{
+	return WINDOW_TOKEN_MASK | (uint64_t)report_id << 24 | 0xffffff;
 }
 
 /* Walks on until the window is full and asks for the counters; false: the walk is over. */

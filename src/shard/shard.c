@@ -136,6 +136,11 @@ static void on_answer(void *arg, const struct ipsec_answer *answer)
 	}
 }
 
+static void on_counters(void *arg, uint64_t token, const struct ipsec_counted *counted)
+{
+	shard_report_counters(arg, token, counted);
+}
+
 static void on_event(void *arg, const struct ipsec_event *event)
 {
 	ike_engine_ipsec_event(((struct shard *)arg)->engine, event);
@@ -278,7 +283,7 @@ static struct ike_engine *make_engine(struct shard *shard)
 static const char *make_parts(struct shard *shard)
 {
 	struct kernel_channel_config channel = {
-		.arg = shard, .on_answer = on_answer, .on_event = on_event};
+		.arg = shard, .on_answer = on_answer, .on_event = on_event, .on_counters = on_counters};
 	shard->now_ms = shard_clock_ms();
 	if ((shard->peers = calloc(shard->set->count, sizeof *shard->peers)) == NULL ||
 		(shard->receive = receive_batch_new()) == NULL ||

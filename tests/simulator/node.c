@@ -277,6 +277,8 @@ static int kernel_move(struct node *node, const struct ipsec_sa *sa)
 
 	if (!found)
 		return ENOENT;
+	if (node->cannot_move)
+		return EPERM;
 	found->sa.local = sa->local;
 	found->sa.remote = sa->remote;
 	return 0;

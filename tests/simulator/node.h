@@ -43,6 +43,7 @@ struct node {
 	unsigned keepalives;
 	unsigned told[2];                 /* news for other engines, by kind */
 	unsigned kernel_errors, overload; /* percent */
+	bool cannot_move;                 /* the kernel keeps SAs where they are */
 	struct kernel_sa sas[NODE_SAS_MAX];
 	unsigned sa_count;
 	uint64_t sa_order;

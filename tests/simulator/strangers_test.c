@@ -271,6 +271,7 @@ static void both_soft_limits_make_one_replacement(void **state)
 	ike_walk_start(f->west->engine, &walk);
 	assert_true(ike_walk_next(&walk, &view));
 	ike_walk_end(&walk);
+	event.id = view.child.serial;
 	event.direction = IPSEC_INBOUND;
 	event.spi = view.child.in_spi;
 	ike_engine_ipsec_event(f->west->engine, &event);
@@ -388,6 +389,30 @@ static void mapping_is_kept_alive_and_followed(void **state)
 	end(f);
 }
 
+/* A Child SA that the kernel cannot move would say established and carry nothing: another one takes
+ * its place, at the new address. */
+static void sa_that_cannot_be_moved_is_replaced(void **state)
+{
+	struct side_config west = {.dpd_s = 10}, east = {0};
+	struct fixture *f = fixture_new(&west, &east, true);
+	const struct ipsec_sa *sending;
+
+	(void)state;
+	fixture_initiate(f);
+	fixture_pass(f, 2000);
+	assert_int_equal(count_established(f->west), 1);
+	f->east->cannot_move = true;
+	f->west->nat_offset += 100;
+	fixture_pass(f, 60000);
+	assert_int_equal(fixture_counter(f->east, "total.ikev2.child.established"), 2);
+	assert_int_equal(node_live_sas(f->east), 2);
+	assert_int_equal(node_live_sas(f->west), 2);
+	sending = node_sending_sa(f->east, 0);
+	assert_non_null(sending);
+	assert_int_equal(sending->remote.port, 4500 + 10100);
+	end(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,6 +430,7 @@ int main(void)
 		cmocka_unit_test(replaced_sa_goes_without_uniqueness_too),
 		cmocka_unit_test(sa_that_is_not_replaced_expires),
 		cmocka_unit_test(mapping_is_kept_alive_and_followed),
+		cmocka_unit_test(sa_that_cannot_be_moved_is_replaced),
 	};
 	int failed;
 

@@ -14,3 +14,5 @@ test_kernel_limits() { kernel_case limits; }
 test_kernel_policies() { kernel_case policies; }
 test_kernel_event_overrun() { kernel_case event_overrun; }
 test_kernel_move() { kernel_case move; }
+test_kernel_move_fails() { kernel_case move_fails; }
+test_kernel_bound() { kernel_case bound; }

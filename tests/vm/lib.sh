@@ -83,7 +83,7 @@ start_pluto() { # NAMESPACE [OPTION]...
 		--logfile "$dir/pluto.log" --shards $shards --nhelpers 0 "${@:2}" >"$dir/output" 2>&1 &
 	echo $! >"$dir/process"
 	disown
-	until_true 60 "$whack" --rundir "$dir" --briefstatus || {
+	until_true 180 "$whack" --rundir "$dir" --briefstatus || {
 		cat "$dir/output"
 		fail "pluto in $1 does not serve whack"
 	}

@@ -26,7 +26,7 @@
 /* ---- what a channel's owner sees ---- */
 
 struct owner {
-	unsigned answers, errors, events;
+	unsigned answers, errors, events, counted;
 	int error[TOKENS]; /* by token; -1: no answer yet */
 	struct ipsec_counters counters[TOKENS];
 	struct ipsec_event event[64];
@@ -55,6 +55,18 @@ static void on_event(void *arg, const struct ipsec_event *event)
 	o->events++;
 }
 
+static void on_counters(void *arg, uint64_t token, const struct ipsec_counted *counted)
+{
+	struct owner *o = arg;
+	uint64_t at = 2 * (counted->id - 1) + counted->direction;
+	assert_int_equal(token, TOKENS - 1);
+	assert_in_range(at, 0, TOKENS - 2);
+	assert_int_equal(o->error[at], -1); /* each once */
+	o->error[at] = 0;
+	o->counters[at] = counted->counters;
+	o->counted++;
+}
+
 static void start_over(void)
 {
 	owner = (struct owner){0};
@@ -63,7 +75,7 @@ static void start_over(void)
 
 static struct kernel_channel *open_channel(void)
 {
-	struct kernel_channel_config config = {&owner, on_answer, on_event};
+	struct kernel_channel_config config = {&owner, on_answer, on_event, on_counters};
 	struct kernel_channel *c = kernel_channel_open(kernel, &config);
 	assert_non_null(c);
 	return c;
@@ -144,6 +156,7 @@ static struct ipsec_request make_sa(uint32_t n, enum ipsec_direction direction, 
 {
 	struct ipsec_request r = {.op = IPSEC_SA_ADD, .token = token};
 	r.sa = (struct ipsec_sa){
+		.id = 1 + n,
 		.spi = 0x10000000u + n,
 		.direction = direction,
 		.protocol = IPSEC_ESP,
@@ -222,6 +235,23 @@ static void figure(const char *what, unsigned count, uint64_t started_us, uint64
 		(double)us / 1e6, (double)count * 1e6 / (double)us, (double)used / count);
 }
 
+/* One question for the counters of all. */
+static void all_at_once(void)
+{
+	struct ipsec_request r = {.op = IPSEC_SA_QUERY_ALL, .token = TOKENS - 1};
+	uint64_t started, cpu;
+	start_over();
+	started = now_us(), cpu = cpu_us();
+	kernel_channel_submit(channel, &r);
+	assert_int_equal(kernel_channel_pending(channel), 1);
+	await_answers(1);
+	figure("read at once", 2 * PAIRS, started, cpu);
+	assert_int_equal(owner.error[TOKENS - 1], 0);
+	assert_int_equal(owner.counted, 2 * PAIRS);
+	for (unsigned i = 0; i < 2 * PAIRS; i++)
+		assert_true(owner.error[i] == 0 && owner.counters[i].add_time > 0);
+}
+
 static void many(void **state)
 {
 	uint64_t started = now_us(), cpu = cpu_us();
@@ -248,6 +278,7 @@ static void many(void **state)
 		assert_true(owner.counters[i].add_time > 0);
 		assert_true(owner.counters[i].idle_ms == UINT64_MAX);
 	}
+	all_at_once();
 	start_over();
 	started = now_us(), cpu = cpu_us();
 	for (unsigned i = 0; i < PAIRS; i++) {
@@ -506,6 +537,7 @@ static void limits(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(owner.event[i].spi, 0x10000005);
 		assert_int_equal(owner.event[i].reqid, 5);
+		assert_int_equal(owner.event[i].id, 6);
 		assert_int_equal(owner.event[i].direction, IPSEC_OUTBOUND);
 	}
 	/* The kernel has removed it; its last counters are told all the same. */
@@ -649,6 +681,64 @@ static void move(void **state)
 	assert_int_equal(sas_in_kernel(), 0);
 }
 
+/* The place that it is to be moved to is another's: that it is gone is told. */
+static void move_fails(void **state)
+{
+	struct ipsec_request r = make_sa(1, IPSEC_OUTBOUND, 1), there = make_sa(1, IPSEC_OUTBOUND, 0);
+	(void)state;
+	there.sa.id = 99;
+	there.sa.reqid = 99;
+	there.sa.remote.address = ip_v4(0xc6120002);
+	kernel_channel_submit(channel, &there);
+	kernel_channel_submit(channel, &r);
+	all_are_good(2);
+	r.op = IPSEC_SA_MOVE;
+	r.token = 2;
+	r.sa.remote.address = there.sa.remote.address;
+	kernel_channel_submit(channel, &r);
+	await_answers(3);
+	assert_int_equal(owner.error[2], EEXIST);
+}
+
+/* ---- marks, interfaces, devices ---- */
+
+/* The kernel finds a marked SA only for who names its mark. */
+static void bound(void **state)
+{
+	struct ipsec_request r = make_sa(1, IPSEC_OUTBOUND, 0);
+	(void)state;
+	r.sa.mark = (struct ipsec_mark){5, 0xff};
+	r.sa.set_mark = (struct ipsec_mark){0x700, 0xff00};
+	r.sa.interface_id = 77;
+	kernel_channel_submit(channel, &r);
+	r.op = IPSEC_SA_QUERY;
+	r.token = 1;
+	r.sa.mark = r.sa.set_mark = (struct ipsec_mark){0, 0}; /* it is remembered */
+	kernel_channel_submit(channel, &r);
+	all_are_good(2);
+	assert_int_equal(count_of("ip xfrm state | grep -c 'mark 0x5/0xff'"), 1);
+	assert_int_equal(count_of("ip xfrm state | grep -c 'output-mark 0x700/0xff00'"), 1);
+	assert_int_equal(count_of("ip xfrm state | grep -c 'if_id 0x4d'"), 1);
+	r.op = IPSEC_SA_MOVE;
+	r.token = 2;
+	r.sa.remote.address = ip_v4(0xc6120002);
+	kernel_channel_submit(channel, &r);
+	all_are_good(3);
+	assert_int_equal(count_of("ip xfrm state | grep -c '^src 192.0.2.1 dst 198.18.0.2'"), 1);
+	assert_int_equal(count_of("ip xfrm state | grep -c 'output-mark 0x700/0xff00'"), 1);
+	assert_int_equal(count_of("ip xfrm state | grep -c 'mark 0x5/0xff'"), 1);
+	assert_int_equal(count_of("ip xfrm state | grep -c 'if_id 0x4d'"), 1);
+	/* What a crash leaves is found, too. */
+	kernel_channel_close(channel);
+	kernel_leave_state(kernel);
+	kernel_close(kernel);
+	assert_int_equal(sas_in_kernel(), 1);
+	kernel = kernel_open(&(struct kernel_config){.backend = "xfrm"}, (char[200]){0}, 200);
+	assert_non_null(kernel);
+	assert_int_equal(sas_in_kernel(), 0);
+	channel = open_channel();
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -661,6 +751,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(policies, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(event_overrun, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(move, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(move_fails, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(bound, set_up, tear_down),
 	};
 	if (argc != 2)
 		return 2;

@@ -241,6 +241,75 @@ static void policies_come_and_go(void **state)
 	kernel_close(kernel);
 }
 
+struct bound {
+	uint32_t reqid, mark_in, mark_out, interface_id;
+};
+
+static void submit_bound(
+	struct kernel_channel *channel, enum ipsec_op op, const struct bound *bound, uint64_t token)
+{
+	struct traffic_selector l, r;
+	struct ipsec_request request = {.op = op, .token = token};
+	assert_true(traffic_selector_parse("10.1.0.0/24", &l));
+	assert_true(traffic_selector_parse("10.2.0.0/24", &r));
+	request.policy = (struct ipsec_policy){
+		.reqid = bound->reqid,
+		.local = ip_v4(0xc0000201),
+		.remote = ip_v4(0xc0000202),
+		.local_ts = &l,
+		.remote_ts = &r,
+		.local_ts_count = 1,
+		.remote_ts_count = 1,
+	};
+	if (op == IPSEC_POLICY_ADD) { /* a deletion names the reqid only */
+		request.policy.mark_in = (struct ipsec_mark){bound->mark_in, bound->mark_in ? 0xff : 0};
+		request.policy.mark_out =
+			(struct ipsec_mark){bound->mark_out, bound->mark_out ? 0xff : 0};
+		request.policy.interface_id = bound->interface_id;
+	}
+	kernel_channel_submit(channel, &request);
+}
+
+/* For the kernel these are different policies, all for the same traffic; the first two meet outbound. */
+static void marks_and_interfaces_make_policies_of_their_own(void **state)
+{
+	static const struct bound bounds[] = {
+		{16385, 5, 7, 0}, {16386, 6, 7, 0}, {16387, 0, 0, 9}, {16388, 0, 0, 0}, {16389, 0, 0, 10}};
+	(void)state;
+	needs_kernel();
+	struct kernel *kernel = open_kernel();
+	struct kernel_channel *c = open_channel(kernel);
+	start_over();
+	for (unsigned i = 0; i < 5; i++)
+		submit_bound(c, IPSEC_POLICY_ADD, &bounds[i], i);
+	await_answers(c, 5);
+	assert_int_equal(count_of("^src 10"), 2 + 3 + 3 + 3 + 3);
+	assert_int_equal(count_of("mark 0x7/0xff"), 1);
+	assert_int_equal(count_of("mark 0x5/0xff"), 2);
+	assert_int_equal(count_of("reqid 16385"), 2); /* in and forwarded */
+	assert_int_equal(count_of("reqid 16386"), 3);
+	assert_int_equal(count_of("if_id 0x9"), 3);
+	submit_bound(c, IPSEC_POLICY_DELETE, &bounds[1], 5);
+	await_answers(c, 6);
+	assert_int_equal(count_of("reqid 16385"), 3);
+	assert_int_equal(count_of("reqid 16386"), 0);
+	submit_bound(c, IPSEC_POLICY_DELETE, &bounds[3], 6);
+	submit_bound(c, IPSEC_POLICY_DELETE, &bounds[2], 7);
+	await_answers(c, 8);
+	assert_int_equal(count_of("^src 10"), 3 + 3);
+	assert_int_equal(count_of("if_id 0xa"), 3);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(errors[i], 0);
+	/* What a crash leaves is named by mark and interface, too. */
+	kernel_channel_close(c);
+	kernel_leave_state(kernel);
+	kernel_close(kernel);
+	assert_int_equal(count_of("^src 10"), 6);
+	kernel = open_kernel();
+	assert_int_equal(count_of("^src 10"), 0);
+	kernel_close(kernel);
+}
+
 static void what_was_left_is_removed(void **state)
 {
 	(void)state;
@@ -301,6 +370,7 @@ int main(void)
 		cmocka_unit_test(ranges_are_covered_exactly),
 		cmocka_unit_test(the_inner_is_the_more_specific),
 		cmocka_unit_test(policies_come_and_go),
+		cmocka_unit_test(marks_and_interfaces_make_policies_of_their_own),
 		cmocka_unit_test(what_was_left_is_removed),
 		cmocka_unit_test(support_is_what_the_kernel_has),
 	};

@@ -19,6 +19,11 @@ struct ipsec_limits {
 	uint64_t soft_bytes, hard_bytes, soft_packets, hard_packets;
 };
 
+/* A packet's mark, as Linux has it: those of its bits that are in `mask`. Mask 0: none. */
+struct ipsec_mark {
+	uint32_t value, mask;
+};
+
 struct ipsec_sa {
 	/* The asker's number for the pair, 0: none. A peer may choose one outbound SPI twice: what is
 	 * asked of one pair touches no SA of another, whatever its SPI. */
@@ -40,6 +45,11 @@ struct ipsec_sa {
 	struct ipsec_limits limits;
 	bool decap_dscp;        /* copy the outer DSCP inwards (off: RFC 4301 5.1.2) */
 	bool no_pmtu_discovery; /* clear DF in the outer header whatever the inner says */
+	/* The Linux kernel's only. */
+	struct ipsec_mark mark;     /* it is for packets that bear this */
+	struct ipsec_mark set_mark; /* packets bear this when it has worked on them */
+	uint32_t interface_id;      /* of an xfrm interface; 0: none */
+	uint32_t offload_device;    /* index of the interface that does ESP; 0: none */
 	/* What the SA carries; borrowed until the request is submitted, backends copy. */
 	const struct traffic_selector *local_ts, *remote_ts;
 	unsigned local_ts_count, remote_ts_count;
@@ -61,6 +71,8 @@ struct ipsec_policy {
 	uint32_t priority;               /* smaller wins; equal: the more specific wins */
 	struct ip_address local, remote; /* tunnel end points; unset for shunts */
 	bool trap;                       /* no SA: raise an acquire event, then drop */
+	struct ipsec_mark mark_in, mark_out; /* as those of an SA: policies for other marks are others */
+	uint32_t interface_id;
 	const struct traffic_selector *local_ts, *remote_ts;
 	unsigned local_ts_count, remote_ts_count;
 };
@@ -69,7 +81,9 @@ enum ipsec_op {
 	IPSEC_SA_ADD,
 	IPSEC_SA_DELETE,    /* id, spi, direction, remote and reqid are read */
 	IPSEC_SA_QUERY,     /* likewise; the answer brings the counters */
-	IPSEC_SA_MOVE,      /* new end points (id, spi, direction, reqid, local, remote, udp_encapsulation) */
+	IPSEC_SA_QUERY_ALL, /* the counters of all SAs of the asker's that have an id; EOPNOTSUPP: ask for each */
+	IPSEC_SA_MOVE,      /* new end points (id, spi, direction, reqid, local, remote, udp_encapsulation);
+			       an error: it carries nothing to or from there, perhaps nothing at all */
 	IPSEC_POLICY_ADD,   /* replaces one of equal reqid and selectors */
 	IPSEC_POLICY_DELETE /* by reqid and selectors */
 };
@@ -97,6 +111,13 @@ struct ipsec_answer {
 	struct ipsec_counters counters; /* IPSEC_SA_QUERY, and the last ones on IPSEC_SA_DELETE */
 };
 
+/* Of IPSEC_SA_QUERY_ALL, one SA's. */
+struct ipsec_counted {
+	uint64_t id; /* of the pair */
+	enum ipsec_direction direction;
+	struct ipsec_counters counters;
+};
+
 enum ipsec_event_kind {
 	IPSEC_ACQUIRE, /* a packet met a trap: local_ts/remote_ts are its own selectors, reqid the
 			  policy's */
@@ -107,6 +128,7 @@ enum ipsec_event_kind {
 
 struct ipsec_event {
 	enum ipsec_event_kind kind;
+	uint64_t id; /* of the pair, as it was added; 0 with an acquire */
 	uint32_t spi, reqid;
 	enum ipsec_direction direction;
 	struct ip_endpoint remote;

@@ -6,6 +6,7 @@
 
 #include "base/ipsec.h"
 #include "crypto/credentials.h"
+#include "ike/binding.h"
 #include "ike/identity.h"
 #include "ike/proposal.h"
 
@@ -71,6 +72,8 @@ struct connection {
 	struct authorities *authorities; /* that we ask the peer to be certified by; or NULL */
 	char *ike_text, *esp_text; /* ike=, esp= as given; NULL: not given */
 	uint32_t instances;        /* atomic: [N] of the newest instance of a template */
+	struct connection_binding *binding; /* NULL: to nothing */
+	uint32_t offload_device;            /* index of the local end's interface, if it is to do ESP; else 0 */
 };
 
 /* Zeroed, one reference, with a name; the rest is the compiler's (src/pluto) to fill. */

@@ -29,6 +29,8 @@ void kernel_close(struct kernel *kernel);
 /* kernel_close is to leave them there: until the next kernel_open. */
 void kernel_leave_state(struct kernel *kernel);
 const char *kernel_name(const struct kernel *kernel);
+/* Can it tie SAs and policies to marks, interfaces and devices? */
+bool kernel_binds(const struct kernel *kernel);
 /* May a proposal with this ESP transform be offered? */
 bool kernel_supports(
 	const struct kernel *kernel, uint16_t encr, uint16_t key_bits, uint16_t integ, bool esn);
@@ -51,6 +53,8 @@ struct kernel_channel_config {
 	void *arg;
 	void (*on_answer)(void *arg, const struct ipsec_answer *answer);
 	void (*on_event)(void *arg, const struct ipsec_event *event);
+	/* Of IPSEC_SA_QUERY_ALL with that token, before its answer. NULL: it is never asked. */
+	void (*on_counters)(void *arg, uint64_t token, const struct ipsec_counted *counted);
 };
 struct kernel_channel *kernel_channel_open(
 	struct kernel *kernel, const struct kernel_channel_config *config);
