@@ -44,32 +44,25 @@ in_ns() {
 
 # ---- the two gateways ------------------------------------------------------------
 
+make_gateway() { # NAMESPACE NUMBER PEER'S-NUMBER
+	ip -n "$1" -batch - <<-END
+		link set lo up
+		link set wan up
+		address add 192.0.2.$2/24 dev wan
+		address add 2001:db8::$2/64 dev wan nodad
+		address add 10.$2.0.1/24 dev lo
+		address add fd00:$2::1/64 dev lo nodad
+		route add 10.$3.0.0/24 via 192.0.2.$3 src 10.$2.0.1
+		route add fd00:$3::/64 via 2001:db8::$3 src fd00:$2::1
+	END
+}
+
 make_namespaces() {
 	ip netns add left
 	ip netns add right
-	ip -batch - <<-END
-		link add wan netns left type veth peer name wan netns right
-	END
-	ip -n left -batch - <<-END
-		link set lo up
-		link set wan up
-		address add 192.0.2.1/24 dev wan
-		address add 2001:db8::1/64 dev wan nodad
-		address add 10.1.0.1/24 dev lo
-		address add fd00:1::1/64 dev lo nodad
-		route add 10.2.0.0/24 via 192.0.2.2 src 10.1.0.1
-		route add fd00:2::/64 via 2001:db8::2 src fd00:1::1
-	END
-	ip -n right -batch - <<-END
-		link set lo up
-		link set wan up
-		address add 192.0.2.2/24 dev wan
-		address add 2001:db8::2/64 dev wan nodad
-		address add 10.2.0.1/24 dev lo
-		address add fd00:2::1/64 dev lo nodad
-		route add 10.1.0.0/24 via 192.0.2.1 src 10.2.0.1
-		route add fd00:1::/64 via 2001:db8::1 src fd00:2::1
-	END
+	ip link add wan netns left type veth peer name wan netns right
+	make_gateway left 1 2
+	make_gateway right 2 1
 }
 
 start_pluto() { # NAMESPACE [OPTION]...
@@ -97,34 +90,67 @@ whack_in() { # NAMESPACE ARGUMENT...
 stop_pluto() { # NAMESPACE [SIGNAL]
 	local process
 	process=$(cat "$work/$1/process") || return 0
-	kill "-${2-TERM}" "$process" 2>/dev/null || true
-	until_true 20 test ! -e "/proc/$process"
+	end_process "$process" "${2-TERM}"
 	rm -f "$work/$1/process"
 }
 
-need_gateways() {
-	[ -e "$work/left/process" ] && [ -e "$work/right/process" ] && return
+# On the left is always a pluto. Its peer is one too, or of another make: then start_MAKE, stop_MAKE and clear_MAKE are
+# functions of that make's file, and its files are in $work/MAKE.
+others='swan libreswan'
+
+runs() { # NAMESPACE|MAKE
+	[ -e "$work/$1/process" ] && [ -e "/proc/$(cat "$work/$1/process")" ]
+}
+
+need_peer() { # pluto|MAKE
+	local other
 	ip netns list | grep -q '^left\b' || make_namespaces
-	local side
-	for side in left right; do
-		[ -e "$work/$side/process" ] || start_pluto $side
+	for other in $others; do
+		[ "$other" = "$1" ] || ! runs "$other" || "stop_$other"
 	done
+	runs left || start_pluto left
+	if [ "$1" = pluto ]; then
+		runs right || start_pluto right
+	else
+		! runs right || stop_pluto right
+		runs "$1" || "start_$1"
+	fi
+}
+
+need_gateways() {
+	need_peer pluto
 }
 
 stop_gateways() {
-	local side
-	for side in left right; do
-		[ ! -e "$work/$side/process" ] || stop_pluto $side
+	local who
+	for who in left right; do
+		! runs $who || stop_pluto $who
 	done
+	for who in $others; do
+		! runs "$who" || "stop_$who"
+	done
+}
+
+# end_process PID [SIGNAL]: and waits for it
+end_process() {
+	kill "-${2-TERM}" "$1" 2>/dev/null || true
+	until_true 20 test ! -e "/proc/$1" || kill -KILL "$1" || true
 }
 
 # Connections go, and with them SAs and policies; the logs are the next test's.
 after_test() {
-	local side
-	for side in left right; do
-		[ -e "$work/$side/process" ] || continue
-		whack_in $side --name t --delete >/dev/null 2>&1
-		: >"$work/$side/pluto.log"
+	local who
+	for who in left right; do
+		runs $who || continue
+		whack_in $who --name t --delete >/dev/null 2>&1
+		: >"$work/$who/pluto.log"
+	done
+	for who in $others; do
+		! runs "$who" || "clear_$who" >/dev/null 2>&1
+	done
+	for who in "$work"/*/wire.process; do
+		[ ! -e "$who" ] || end_process "$(cat "$who")"
+		rm -f "$who"
 	done
 }
 

@@ -1,86 +1,123 @@
 # shellcheck shell=bash
-# Packaged strongSwan in place of the pluto on the right: both sides on the kernel's ESP.
+# Packaged strongSwan in place of the pluto on the right: both sides on the kernel's ESP, both initiate.
+. ./strongswan.sh
 
-swan=$work/swan
+gcm=(--ike aes_gcm128-sha2_256-dh31 --esp aes_gcm128)
+net4=(192.0.2.1,10.1.0.0/24 192.0.2.2,10.2.0.0/24)
+net6=(2001:db8::1,fd00:1::/64 2001:db8::2,fd00:2::/64)
 
-start_swan() {
-	mkdir -p "$swan"
-	cat >"$swan/strongswan.conf" <<-END
-		charon-systemd {
-			load_modular = no
-			load = random nonce openssl curve25519 hmac kdf aes sha1 sha2 gcm ctr chapoly kernel-netlink socket-default vici updown
-			install_routes = no
-			filelog { f { path = $swan/log
-				flush_line = yes
-				default = 1 } }
-			plugins { vici { socket = unix://$swan/vici } }
-		}
-	END
-	export STRONGSWAN_CONF=$swan/strongswan.conf SWANCTL_DIR=$swan
-	rm -f "$swan/vici"
-	ip netns exec right /usr/sbin/charon-systemd >"$swan/output" 2>&1 &
-	echo $! >"$swan/process"
-	until_true 60 test -S "$swan/vici" || fail "strongSwan does not start: $(cat "$swan/output" "$swan/log")"
+# swan_has PATTERN: in its SAs in the kernel
+swan_has() {
+	ip -n right xfrm state | grep -qF -- "$1" || fail "no $1: $(ip -n right xfrm state)"
 }
 
-load_swan() { # MODE LEFT-TS RIGHT-TS
-	cat >"$swan/swanctl.conf" <<-END
-		connections { t {
-			version = 2
-			local_addrs = 192.0.2.2
-			remote_addrs = 192.0.2.1
-			proposals = aes128gcm16-prfsha256-x25519
-			local { auth = psk
-				id = right }
-			remote { auth = psk
-				id = left }
-			children { c {
-				mode = $1
-				local_ts = $3
-				remote_ts = $2
-				esp_proposals = aes128gcm16-esn,aes128gcm16 } } } }
-		secrets { ike-1 { secret = "a key that only tests use" } }
-	END
-	swanctl_in --load-all --noprompt
+both_empty() {
+	until_true 10 has_sas left 0 || fail "SAs in left: $(ip -n left xfrm state)"
+	until_true 10 has_sas right 0 || fail "SAs in right: $(ip -n right xfrm state)"
 }
 
-swanctl_in() {
-	ip netns exec right swanctl "$@" --uri "unix://$swan/vici"
-}
-
-stop_swan() {
-	local process
-	process=$(cat "$swan/process")
-	kill "$process" || true
-	until_true 20 test ! -e "/proc/$process" || kill -KILL "$process"
-}
-
-with_swan() { # INITIATOR MODE LEFT-CLIENT RIGHT-CLIENT TARGET
-	echo "== $1 initiates, $2"
-	load_swan "$2" "${3:-dynamic}" "${4:-dynamic}"
+# with_swan CHILD TARGET LEFT-OUTER RIGHT-OUTER PATTERN: "t" is described; initiated by each end, ended by it
+with_swan() {
 	start_capture left right
-	describe left "192.0.2.1${3:+,$3}" "192.0.2.2${4:+,$4}" "--$2" --ike aes_gcm128-sha2_256-dh31 --esp aes_gcm128
-	if [ "$1" = ours ]; then
-		whack_in left --name t --initiate
-	else
-		swanctl_in --initiate --child c --timeout 20 || fail "$(tail -n 20 "$swan/log" "$work/left/pluto.log")"
-	fi
+	echo "== ours initiates"
+	whack_in left --name t --initiate
+	established right
+	swan_has "$5"
+	check_traffic "$2" "$3" "$4"
+	whack_in left --name t --terminate
+	both_empty
+	echo "== strongSwan initiates"
+	initiate_swan "$1"
 	established left
-	check_traffic "$5" 192.0.2.1 192.0.2.2
+	swan_has "$5"
+	check_traffic "$2" "$3" "$4"
+	swanctl_in --terminate --child "$1" --timeout 10
+	both_empty
 	no_clear_packets
-	whack_in left --name t --delete
-	until_true 10 has_sas right 0 || fail "strongSwan keeps: $(ip -n right xfrm state)"
 }
 
-test_strongswan() {
-	[ -x /usr/sbin/charon-systemd ] || skip "no charon-systemd here"
-	need_gateways
-	stop_pluto right
-	start_swan
-	trap stop_swan EXIT
-	local initiator
-	for initiator in ours swan; do
-		with_swan $initiator tunnel 10.1.0.0/24 10.2.0.0/24 10.2.0.1
-		with_swan $initiator transport '' '' 192.0.2.2
-	done
+swan_net() { # PATTERN WHACK-OPTION...
+	need_swan
+	describe left "${net4[@]}" --tunnel --ike aes_gcm128-sha2_256-dh31 "${@:2}"
+	with_swan net4 10.2.0.1 192.0.2.1 192.0.2.2 "$1"
+}
+
+test_swan_gcm_128() { swan_net 'rfc4106(gcm(aes))' --esp aes_gcm128; }
+test_swan_gcm_256() { swan_net 'rfc4106(gcm(aes))' --esp aes_gcm256; }
+test_swan_cbc_sha2() { swan_net 'hmac(sha256)' --esp aes256-sha2_256; }
+test_swan_chacha20() { swan_net 'rfc7539esp(chacha20,poly1305)' --esp chacha20_poly1305; }
+test_swan_esn() { swan_net 'flag af-unspec esn' --esp aes_gcm128 --esn=yes; }
+
+test_swan_transport() {
+	need_swan
+	describe left 192.0.2.1 192.0.2.2 --transport "${gcm[@]}"
+	with_swan host4 192.0.2.2 192.0.2.1 192.0.2.2 'mode transport'
+}
+
+test_swan_ipv6() {
+	need_swan
+	describe left "${net6[@]}" --ipv6 --tunnel "${gcm[@]}"
+	with_swan net6 fd00:2::1 2001:db8::1 2001:db8::2 'mode tunnel'
+}
+
+test_swan_ipv4_in_ipv6() {
+	need_swan
+	describe left 2001:db8::1,10.1.0.0/24 2001:db8::2,10.2.0.0/24 --tunnelipv4 --tunnel "${gcm[@]}"
+	with_swan net4in6 10.2.0.1 2001:db8::1 2001:db8::2 'mode tunnel'
+}
+
+test_swan_ipv6_in_ipv4() {
+	need_swan
+	describe left 192.0.2.1,fd00:1::/64 192.0.2.2,fd00:2::/64 --tunnelipv6 --tunnel "${gcm[@]}"
+	with_swan net6in4 fd00:2::1 192.0.2.1 192.0.2.2 'mode tunnel'
+}
+
+# Each end in turn comes from an address that the other does not know.
+test_swan_road_warrior() {
+	need_swan
+	ip -n left address add 192.0.2.11/24 dev wan
+	ip -n right address add 192.0.2.12/24 dev wan
+	trap 'ip -n left address delete 192.0.2.11/24 dev wan; ip -n right address delete 192.0.2.12/24 dev wan
+		whack_in left --listen' EXIT
+	whack_in left --listen
+	start_capture left right
+	describe left 192.0.2.11,10.1.0.0/24 192.0.2.2,10.2.0.0/24 --tunnel "${gcm[@]}"
+	whack_in left --name t --initiate
+	established right
+	check_traffic 10.2.0.1 192.0.2.11 192.0.2.2
+	whack_in left --name t --delete
+	both_empty
+	describe left 192.0.2.1,10.1.0.0/24 %any,10.2.0.0/24 --tunnel "${gcm[@]}"
+	initiate_swan roadingnet
+	established left
+	check_traffic 10.2.0.1 192.0.2.1 192.0.2.12
+	swanctl_in --terminate --child roadingnet --timeout 10
+	both_empty
+	# An instance's policy goes with it.
+	! ip -n left xfrm policy | grep -q '^src 10.1.0.0/24 dst 10.2.0.0/24' || fail "the policy stays"
+	no_clear_packets
+}
+
+# Ours behind the NAT.
+test_swan_nat() {
+	need_swan
+	make_nat left right
+	trap remove_nat EXIT
+	describe left 10.9.0.2,10.1.0.0/24 203.0.113.2,10.2.0.0/24 --tunnel "${gcm[@]}"
+	whack_in left --name t --initiate
+	established right
+	encapsulated right '20[0-9]{3}' || fail "not through the NAT: $(ip -n right xfrm state)"
+	check_nat_traffic left 10.2.0.1 203.0.113.2
+}
+
+# strongSwan behind it.
+test_swan_behind_nat() {
+	need_swan
+	make_nat right left
+	trap remove_nat EXIT
+	describe left 203.0.113.2,10.1.0.0/24 203.0.113.1,10.2.0.0/24 --tunnel "${gcm[@]}"
+	initiate_swan insidenet
+	established left
+	encapsulated left '20[0-9]{3}' || fail "not through the NAT: $(ip -n left xfrm state)"
+	check_nat_traffic right 10.1.0.1 203.0.113.2
 }
