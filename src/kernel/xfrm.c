@@ -112,9 +112,21 @@ static void add_names(char *text, size_t size, enum transform_type type, uint64_
 	for (size_t i = 0; (a = algorithm_at(type, i)); i++) {
 		size_t len = strlen(text);
 
-		if (set & 1ull << a->id)
+		if (a->esp_capable && set & 1ull << a->id)
 			snprintf(text + len, size - len, " %s", a->name);
 	}
+}
+
+/* Of what could be offered. Nothing is said where there is nothing at all. */
+static void log_missing(const struct xfrm_kernel *x)
+{
+	char text[TEXT_MAX] = "";
+
+	add_names(text, sizeof(text), TRANSFORM_ENCR, ~x->encrs);
+	add_names(text, sizeof(text), TRANSFORM_INTEG, ~(x->integs | 1ull << INTEG_NONE));
+	if (text[0])
+		log_line(LOG_LINE_WARNING,
+			"kernel ESP lacks:%s; what it lacks is not offered", text);
 }
 
 static void log_abilities(const struct xfrm_kernel *x, struct xfrm_sync *sync, int first_error)
@@ -137,6 +149,7 @@ static void log_abilities(const struct xfrm_kernel *x, struct xfrm_sync *sync, i
 		: x->esn              ? "not with AES-GCM"
 		: x->esn_aead         ? "with AEAD only"
 				      : "no");
+	log_missing(x);
 	if (!has_ipv6(x, sync))
 		log_line(LOG_LINE_WARNING,
 			"the kernel has no ESP for IPv6: tunnels between IPv6 addresses fail");

@@ -15,7 +15,11 @@ ln -sfn fd/2 /dev/stderr
 mkdir -p "$PLUTONIUM_SHARE" /lib/modules
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 share "$PLUTONIUM_SHARE"
 mount --bind "$PLUTONIUM_MODULES" /lib/modules
+modprobe -a -q aesni_intel authenc authencesn blowfish_generic camellia_generic cast5_generic ccm chacha20poly1305 \
+	chacha_x86_64 cmac ctr des_generic drbg echainiv gcm jitterentropy_rng poly1305_x86_64 rmd160 seqiv serpent_generic sha256_ssse3 \
+	sha512_generic sha512_ssse3 twofish_generic xcbc esp4 esp6 xfrm_user veth
 ip link set lo up
+echo "$(dirname "$(readlink -f "$0")")/guest_modprobe.sh" >/proc/sys/kernel/modprobe
 for out in /dev/vport*p1; do :; done
 setsid -w bash "$PLUTONIUM_SHARE/command" </dev/null >"$out" 2>&1
 echo $? >"$PLUTONIUM_SHARE/status"

@@ -66,9 +66,15 @@ make_namespaces() {
 }
 
 start_pluto() { # NAMESPACE [OPTION]...
+	launch_pluto "$@"
+	await_pluto "$1"
+}
+
+launch_pluto() { # NAMESPACE [OPTION]...
 	local dir=$work/$1 shards=1
 	[ "$1" != right ] || shards=2 # two channels to the kernel
 	mkdir -p "$dir"
+	[ ! -e "$dir/nss" ] || set -- "$@" --nssdir "$dir/nss"
 	# Any identities: one key.
 	printf ': PSK "a key that only tests use"\n' >"$dir/ipsec.secrets"
 	chmod 600 "$dir/ipsec.secrets"
@@ -76,8 +82,11 @@ start_pluto() { # NAMESPACE [OPTION]...
 		--logfile "$dir/pluto.log" --shards $shards --nhelpers 0 "${@:2}" >"$dir/output" 2>&1 &
 	echo $! >"$dir/process"
 	disown
-	until_true 180 "$whack" --rundir "$dir" --briefstatus || {
-		cat "$dir/output"
+}
+
+await_pluto() { # NAMESPACE
+	until_true 180 "$whack" --rundir "$work/$1" --briefstatus || {
+		cat "$work/$1/output"
 		fail "pluto in $1 does not serve whack"
 	}
 	whack_in "$1" --listen >/dev/null
@@ -108,13 +117,14 @@ need_peer() { # pluto|MAKE
 	for other in $others; do
 		[ "$other" = "$1" ] || ! runs "$other" || "stop_$other"
 	done
-	runs left || start_pluto left
-	if [ "$1" = pluto ]; then
-		runs right || start_pluto right
-	else
-		! runs right || stop_pluto right
-		runs "$1" || "start_$1"
-	fi
+	[ "$1" = pluto ] || ! runs right || stop_pluto right
+	# Side by side: each tries first what its kernel can do.
+	local begun=()
+	runs left || begun+=(left)
+	runs right || [ "$1" != pluto ] || begun+=(right)
+	for other in "${begun[@]}"; do launch_pluto "$other"; done
+	for other in "${begun[@]}"; do await_pluto "$other"; done
+	[ "$1" = pluto ] || runs "$1" || "start_$1"
 }
 
 need_gateways() {
@@ -163,8 +173,15 @@ keep_logs() { # TEST
 		ip -n $side -s xfrm state >"$PLUTONIUM_LOGS/$1/$side.state" 2>/dev/null
 		ip -n $side xfrm policy >"$PLUTONIUM_LOGS/$1/$side.policy" 2>/dev/null
 	done
+	for side in $others; do
+		cp "$work/$side/pluto.log" "$PLUTONIUM_LOGS/$1/$side.log" 2>/dev/null
+	done
 	return 0
 }
+
+# Ends of connections: for `describe` and `connect`
+left=192.0.2.1,10.1.0.0/24 right=192.0.2.2,10.2.0.0/24
+left6=2001:db8::1,fd00:1::/64 right6=2001:db8::2,fd00:2::/64
 
 # connect LEFT RIGHT [WHACK-OPTION]...: an end is HOST[,CLIENT]; the connection is "t" on both, up when it returns.
 describe() { # NAMESPACE LEFT RIGHT [WHACK-OPTION]...
@@ -204,6 +221,11 @@ sas() { # NAMESPACE: how many, without the larval ones that the kernel keeps a w
 
 has_sas() { # NAMESPACE COUNT
 	[ "$(sas "$1")" = "$2" ]
+}
+
+both_empty() {
+	until_true 10 has_sas left 0 || fail "SAs in left: $(ip -n left xfrm state)"
+	until_true 10 has_sas right 0 || fail "SAs in right: $(ip -n right xfrm state)"
 }
 
 # The packets of each SA from SOURCE, summed
@@ -259,6 +281,7 @@ log_has() { # NAMESPACE PATTERN
 # What leaves: a device shows what came out of an SA as if it had come in.
 start_capture() { # NAMESPACE... with a device "wan"
 	local side
+	mkdir -p "${@/#/$work/}"
 	for side in "$@"; do
 		ip netns exec "$side" tcpdump -n -i wan -Q out --immediate-mode -s 96 -w "$work/$side/wire.pcap" \
 			2>"$work/$side/wire.said" &

@@ -1,19 +1,13 @@
 # shellcheck shell=bash
 # Packaged strongSwan in place of the pluto on the right: both sides on the kernel's ESP, both initiate.
+. ./nat.sh
 . ./strongswan.sh
 
 gcm=(--ike aes_gcm128-sha2_256-dh31 --esp aes_gcm128)
-net4=(192.0.2.1,10.1.0.0/24 192.0.2.2,10.2.0.0/24)
-net6=(2001:db8::1,fd00:1::/64 2001:db8::2,fd00:2::/64)
 
 # swan_has PATTERN: in its SAs in the kernel
 swan_has() {
 	ip -n right xfrm state | grep -qF -- "$1" || fail "no $1: $(ip -n right xfrm state)"
-}
-
-both_empty() {
-	until_true 10 has_sas left 0 || fail "SAs in left: $(ip -n left xfrm state)"
-	until_true 10 has_sas right 0 || fail "SAs in right: $(ip -n right xfrm state)"
 }
 
 # with_swan CHILD TARGET LEFT-OUTER RIGHT-OUTER PATTERN: "t" is described; initiated by each end, ended by it
@@ -38,7 +32,7 @@ with_swan() {
 
 swan_net() { # PATTERN WHACK-OPTION...
 	need_swan
-	describe left "${net4[@]}" --tunnel --ike aes_gcm128-sha2_256-dh31 "${@:2}"
+	describe left $left $right --tunnel --ike aes_gcm128-sha2_256-dh31 "${@:2}"
 	with_swan net4 10.2.0.1 192.0.2.1 192.0.2.2 "$1"
 }
 
@@ -56,7 +50,7 @@ test_swan_transport() {
 
 test_swan_ipv6() {
 	need_swan
-	describe left "${net6[@]}" --ipv6 --tunnel "${gcm[@]}"
+	describe left $left6 $right6 --ipv6 --tunnel "${gcm[@]}"
 	with_swan net6 fd00:2::1 2001:db8::1 2001:db8::2 'mode tunnel'
 }
 

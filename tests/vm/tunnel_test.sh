@@ -1,9 +1,6 @@
 # shellcheck shell=bash
 # Tunnels between two plutos on the kernel's ESP.
 
-left=192.0.2.1,10.1.0.0/24 right=192.0.2.2,10.2.0.0/24
-left6=2001:db8::1,fd00:1::/64 right6=2001:db8::2,fd00:2::/64
-
 test_tunnel() {
 	need_gateways
 	start_capture left right

@@ -13,7 +13,7 @@ set -u -o pipefail
 here=$(dirname "$(readlink -f "$0")")
 build=$(readlink -f "$1") results=$2
 shift 2
-cache=$build/vm
+cache=$build/vm libreswan=$build/vm-libreswan certificates=$build/vm-certificates
 memory_mb=1536 limit_s=${VM_LIMIT_S:-580}
 mkdir -p "$results"
 results=$(readlink -f "$results")
@@ -104,11 +104,41 @@ make_initrd() { # DIR
 	(cd "$root" && find . | cpio -o -H newc --quiet) >"$1/initrd" && rm -rf "$root"
 }
 
+# ---- what the tests use besides ---------------------------------------------------
+
+# libreswan's package conflicts with strongSwan's: it is unpacked, not installed. Without it, its tests are skipped.
+fetch_libreswan() {
+	[ ! -e "$libreswan/usr/libexec/ipsec/pluto" ] || return 0
+	rm -rf "$libreswan.new" && mkdir -p "$libreswan.new"
+	(cd "$libreswan.new" && apt-get -qq -o APT::Sandbox::User=root download libreswan >&2 &&
+		dpkg-deb -x libreswan_*.deb . && rm libreswan_*.deb) && rm -rf "$libreswan" && mv "$libreswan.new" "$libreswan"
+}
+
+# An NSS database with an authority and a certificate for each side, all with ECDSA. Made here, where it takes no time.
+make_certificates() {
+	local db=sql:$certificates.new name
+	[ ! -d "$certificates" ] || return 0
+	rm -rf "$certificates.new" && mkdir -p "$certificates.new" || return 1
+	head -c 64 /dev/urandom >"$certificates.new/noise"
+	{
+		certutil -N -d "$db" --empty-password
+		# yes, an authority; of any length; yes, critical
+		printf 'y\n\ny\n' | certutil -S -d "$db" -z "$certificates.new/noise" -n ca -s CN=ca -x -t CT,C,C -m 1 -v 120 \
+			-k ec -q nistp256 -2
+		for name in left right; do
+			certutil -S -d "$db" -z "$certificates.new/noise" -n "$name" -s "CN=$name" -c ca -t ,, -m "${#name}" \
+				-v 120 -k ec -q nistp256 --extSAN "dns:$name.cert" || return 1
+		done
+	} >/dev/null 2>&1 && rm "$certificates.new/noise" && mv "$certificates.new" "$certificates"
+}
+
 [ "$(uname -m)" = x86_64 ] || skip "the virtual machine is an x86-64 one"
 for program in qemu-system-x86_64 busybox cpio xz modprobe dpkg-deb; do
 	command -v "$program" >/dev/null || skip "no $program here"
 done
 [ -e "$cache/initrd" ] || fetch_kernel || skip "Debian's kernel cannot be fetched (apt-get download linux-image-amd64)"
+fetch_libreswan || true
+make_certificates || true
 
 # ---- one boot -------------------------------------------------------------------
 
@@ -119,6 +149,7 @@ mkfifo "$share/never"
 : >"$results/vm-kernel.log"
 {
 	printf 'export PLUTONIUM_BUILD=%q PLUTONIUM_LOGS=%q\n' "$build" "$share/logs"
+	printf 'export PLUTONIUM_LIBRESWAN=%q PLUTONIUM_CERTIFICATES=%q\n' "$libreswan" "$certificates"
 	if [ "${1-}" = --shell ]; then
 		printf 'cd %q\n%s\n' "$here" "${2-}"
 	else
@@ -129,9 +160,9 @@ mkfifo "$share/never"
 } >"$share/command"
 
 boot() {
-	# Whatever ends this script or its time ends the guest, too. The console's input must not end: QEMU
+	# Whatever ends this script ends `timeout`, and what ends that ends the guest, too. The console's input must not end: QEMU
 	# would stop reading what the guest says.
-	setpriv --pdeathsig KILL timeout -k 5 "$limit_s" qemu-system-x86_64 -accel tcg,thread=multi -cpu max,-la57 \
+	setpriv --pdeathsig KILL timeout -k 5 "$limit_s" setpriv --pdeathsig KILL qemu-system-x86_64 -accel tcg,thread=multi -cpu max,-la57 \
 		-M q35 -smp 2 -m "$memory_mb" -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$cache/kernel" -initrd "$cache/initrd" \
 		-append "PLUTONIUM_GUEST=$here/guest_init.sh PLUTONIUM_SHARE=$share PLUTONIUM_MODULES=$cache/lib/modules panic=-1 console=ttyS0 mitigations=off tsc=reliable norandmaps cryptomgr.notests" \
