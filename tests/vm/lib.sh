@@ -48,18 +48,22 @@ make_gateway() { # NAMESPACE NUMBER PEER'S-NUMBER
 	ip -n "$1" -batch - <<-END
 		link set lo up
 		link set wan up
-		address add 192.0.2.$2/24 dev wan
-		address add 2001:db8::$2/64 dev wan nodad
-		address add 10.$2.0.1/24 dev lo
-		address add fd00:$2::1/64 dev lo nodad
-		route add 10.$3.0.0/24 via 192.0.2.$3 src 10.$2.0.1
-		route add fd00:$3::/64 via 2001:db8::$3 src fd00:$2::1
+		address replace 192.0.2.$2/24 dev wan
+		address replace 2001:db8::$2/64 dev wan nodad
+		address replace 10.$2.0.1/24 dev lo
+		address replace fd00:$2::1/64 dev lo nodad
+		route replace 10.$3.0.0/24 via 192.0.2.$3 src 10.$2.0.1
+		route replace fd00:$3::/64 via 2001:db8::$3 src fd00:$2::1
 	END
 }
 
 make_namespaces() {
 	ip netns add left
 	ip netns add right
+	wire_gateways
+}
+
+wire_gateways() {
 	ip link add wan netns left type veth peer name wan netns right
 	make_gateway left 1 2
 	make_gateway right 2 1

@@ -43,16 +43,11 @@ test_link_cut() {
 	start_capture left right
 	connect $left $right --tunnel "${dpd[@]}"
 	ip -n right link set wan down
-	trap 'ip -n right link set wan up' EXIT
+	trap 'make_gateway right 2 1' EXIT
 	until_true 20 has_sas left 0 || fail "SAs in left: $(ip -n left xfrm state; cat "$work/left/pluto.log")"
 	until_true 20 has_sas right 0 || fail "SAs in right: $(ip -n right xfrm state; cat "$work/right/pluto.log")"
 	no_ping_from left 10.2.0.1
-	ip -n right -batch - <<-END
-		link set wan up
-		address replace 2001:db8::2/64 dev wan nodad
-		route replace 10.1.0.0/24 via 192.0.2.1 src 10.2.0.1
-		route replace fd00:1::/64 via 2001:db8::1 src fd00:2::1
-	END
+	make_gateway right 2 1
 	trap - EXIT
 	comes_back 10.2.0.1
 	check_traffic 10.2.0.1 192.0.2.1 192.0.2.2
@@ -87,10 +82,10 @@ test_initiator_killed() {
 test_device_anew() {
 	connect $left $right --tunnel "${dpd[@]}"
 	ip -n left link delete wan
+	trap wire_gateways EXIT
 	no_ping_from left 10.2.0.1
-	ip link add wan netns left type veth peer name wan netns right
-	make_gateway left 1 2
-	make_gateway right 2 1
+	wire_gateways
+	trap - EXIT
 	comes_back 10.2.0.1
 	check_traffic 10.2.0.1 192.0.2.1 192.0.2.2
 }
@@ -100,12 +95,12 @@ test_device_anew() {
 make_herd() {
 	ip netns add herd
 	ip -batch - <<-END
-		link add up netns herd type veth peer name herd netns right
+		link add uplink netns herd type veth peer name herd netns right
 	END
 	ip -n herd -batch - <<-END
 		link set lo up
-		link set up up
-		address add 198.18.0.2/24 dev up
+		link set uplink up
+		address add 198.18.0.2/24 dev uplink
 		route add local 10.64.0.0/16 dev lo
 	END
 	ip -n right -batch - <<-END
