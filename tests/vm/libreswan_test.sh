@@ -80,7 +80,6 @@ rekeyed_by_both() {
 		replaces_child by "$end" rekey-child
 		replaces_ike by "$end" rekey-ike
 	done
-	replaces_child by ours rekey-child
 	end_traffic
 	trap - EXIT
 }

@@ -4,7 +4,7 @@
 # without ABSENT NAME...: modules; ABSENT (of /proc/crypto or /proc/modules) is then gone
 without() {
 	local name
-	need_peer pluto # namespaces
+	ip netns list | grep -q '^left\b' || make_namespaces
 	stop_gateways
 	for name in "${@:2}"; do
 		echo "install $name /bin/false"
@@ -33,7 +33,7 @@ test_kernel_without_gcm() {
 test_kernel_without_esp() {
 	trap with_all EXIT
 	without '^esp4' esp4 esp6
-	need_gateways
+	start_pluto left
 	cat "$work/left/pluto.log"
 	[ "$(grep -c 'the kernel has no ESP' "$work/left/pluto.log")" = 1 ] || fail "$(cat "$work/left/pluto.log")"
 	! describe left $left $right --tunnel >"$work/said" || fail "added: $(cat "$work/said")"

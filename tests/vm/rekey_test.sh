@@ -15,12 +15,12 @@ by_swan() { # child|ike
 	fi
 }
 
-# Each kind by each end, and by the first once more: whoever made what there is now.
+# Each kind by each end: whoever made what there is.
 rekeyed_under_traffic() { # COMMAND-OF-ONE COMMAND-OF-THE-OTHER
 	local end
 	start_traffic 10.2.0.1
 	trap stop_traffic EXIT
-	for end in "$@" "$1"; do
+	for end in "$@"; do
 		# shellcheck disable=SC2086
 		replaces_child $end child
 		# shellcheck disable=SC2086

@@ -3,9 +3,9 @@
 
 traffic=$work/traffic
 
-# What the kernel's IPsec has dropped, of any cause.
+# What the kernel's IPsec has dropped, by cause.
 dropped() { # NAMESPACE
-	in_ns "$1" cat /proc/net/xfrm_stat | awk '{ sum += $2 } END { print sum + 0 }'
+	in_ns "$1" awk '$2 { printf "%s%s=%s", n++ ? " " : "", $1, $2 }' /proc/net/xfrm_stat
 }
 
 retransmitted() { # NAMESPACE
@@ -41,19 +41,27 @@ stop_traffic() {
 	until_true 10 test ! -e "/proc/$(cat "$traffic/server")" || kill "$(cat "$traffic/server")"
 }
 
-# All has arrived, in the stream to the last byte; of the pings, only those that had just left when it ended may be missing.
-end_traffic() {
-	local side missing
+lost_pings() { # those that had just left when it ended are not counted
+	awk -F'icmp_seq=| ttl' '/icmp_seq=/ { if (!seen[$2]++) n++; if ($2 > last) last = $2 } END { print last - n }' "$traffic/ping"
+}
+
+# The stream has arrived to the last byte. The rest is said.
+end_lossy_traffic() {
 	stop_traffic
 	while read -r _; do cat "$traffic/piece"; done <"$traffic/pieces" | cmp - "$traffic/received" || fail "the stream is broken"
-	missing=$(awk -F'icmp_seq=| ttl' '/icmp_seq=/ { if (!seen[$2]++) n++; if ($2 > last) last = $2 } END { print last - n }' \
-		"$traffic/ping")
-	[ "$missing" = 0 ] || fail "$missing pings lost: $(tail -n 3 "$traffic/ping")"
+	echo "figure: $(grep -c icmp_seq "$traffic/ping") pings, $(lost_pings) lost; $(stat -c %s "$traffic/received") bytes of TCP," \
+		"$(($(retransmitted left) - $(cat "$traffic/again"))) segments sent again;" \
+		"dropped: left $(dropped left), right $(dropped right); before: left $(cat "$traffic/left"), right $(cat "$traffic/right")"
+}
+
+# Nothing was lost.
+end_traffic() {
+	local side
+	end_lossy_traffic
+	[ "$(lost_pings)" = 0 ] || fail "$(lost_pings) pings lost: $(tail -n 3 "$traffic/ping")"
 	for side in left right; do
-		[ "$(dropped $side)" = "$(cat "$traffic/$side")" ] || fail "dropped in $side: $(in_ns $side cat /proc/net/xfrm_stat)"
+		[ "$(dropped $side)" = "$(cat "$traffic/$side")" ] || fail "dropped in $side: $(dropped $side)"
 	done
-	echo "figure: $(wc -l <"$traffic/ping") pings and $(stat -c %s "$traffic/received") bytes of TCP, nothing lost," \
-		"$(($(retransmitted left) - $(cat "$traffic/again"))) segments sent again"
 }
 
 # ---- rekeying ----------------------------------------------------------------------
