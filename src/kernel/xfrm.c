@@ -125,8 +125,8 @@ static void log_missing(const struct xfrm_kernel *x)
 	add_names(text, sizeof(text), TRANSFORM_ENCR, ~x->encrs);
 	add_names(text, sizeof(text), TRANSFORM_INTEG, ~(x->integs | 1ull << INTEG_NONE));
 	if (text[0])
-		log_line(LOG_LINE_WARNING,
-			"kernel ESP lacks:%s; what it lacks is not offered", text);
+		log_line(LOG_LINE_WARNING, "kernel ESP lacks:%s; what it lacks is not offered",
+			text);
 }
 
 static void log_abilities(const struct xfrm_kernel *x, struct xfrm_sync *sync, int first_error)

@@ -16,7 +16,7 @@ test_nat() {
 	[ "$(esp_packets left 203.0.113.2)" -ge 5 ] || fail "nothing came back: $(ip -n left -s xfrm state)"
 	# The NAT forgets, and maps otherwise from then on.
 	masquerade 30000-30100
-	sleep 4
+	sleep 3
 	in_ns left ping -n -q -c 3 -i 0.3 -W 1 10.2.0.1 || true
 	until_true 10 encapsulated right '30[0-9]{3}' || fail "not followed: $(ip -n right xfrm state; cat "$work/right/pluto.log")"
 	ping_from left 10.2.0.1

@@ -1,5 +1,5 @@
-/* For LD_PRELOAD under pluto: its XFRM netlink sockets get the least receive buffer there is, and it believes that
- * they have the one it asked for. So answers and events are lost all the time. */
+/* For LD_PRELOAD under pluto: its XFRM netlink sockets get the least receive buffer there is, and
+ * it believes that they have the one it asked for. So answers and events are lost all the time. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <linux/netlink.h>

@@ -135,7 +135,7 @@ test_overrun() {
 	[ "$(count_of current.states.ipsec)" = 1000 ] || fail "$(count_of current.states.ipsec) Child SAs"
 	[ "$(count_of plutonium.kernel.overruns)" -gt 0 ] || fail "no overrun: $(whack_in right --globalstatus)"
 	echo "figure: 2000 SAs, $(count_of plutonium.kernel.overruns) overruns, $(count_of plutonium.kernel.asked_again) requests asked again"
-	whack_in right --name t --delete
+	whack_in right --name t --delete --asynchronous
 	until_true 20 has_sas right 0 || fail "$(sas right) SAs stay"
 	! ip -n right xfrm policy | grep -q 'src 10.128' || fail "policies stay"
 }
