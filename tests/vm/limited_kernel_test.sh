@@ -25,7 +25,7 @@ test_kernel_without_gcm() {
 	without 'gcm(aes)' aesni_intel gcm chacha20poly1305
 	connect $left $right --tunnel
 	cat "$work/left/pluto.log"
-	[ "$(grep -c 'lacks:.* AES_GCM_16 CHACHA20_POLY1305; what' "$work/left/pluto.log")" = 1 ] || fail "$(cat "$work/left/pluto.log")"
+	[ "$(grep -c 'lacks:.* AES_GCM_16 CHACHA20_POLY1305' "$work/left/pluto.log")" = 1 ] || fail "$(cat "$work/left/pluto.log")"
 	ip -n left xfrm state | grep -qF 'cbc(aes)' || fail "$(ip -n left xfrm state)"
 	check_traffic 10.2.0.1 192.0.2.1 192.0.2.2
 }
