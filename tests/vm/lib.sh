@@ -208,7 +208,7 @@ connect() {
 }
 
 established() { # NAMESPACE
-	until_true 10 has_sas "$1" 2 || {
+	until_true 30 has_sas "$1" 2 || {
 		tail -n 20 "$work/$1/pluto.log"
 		fail "no SAs in $1"
 	}
@@ -228,8 +228,8 @@ has_sas() { # NAMESPACE COUNT
 }
 
 both_empty() {
-	until_true 10 has_sas left 0 || fail "SAs in left: $(ip -n left xfrm state)"
-	until_true 10 has_sas right 0 || fail "SAs in right: $(ip -n right xfrm state)"
+	until_true 30 has_sas left 0 || fail "SAs in left: $(ip -n left xfrm state)"
+	until_true 30 has_sas right 0 || fail "SAs in right: $(ip -n right xfrm state)"
 }
 
 # The packets of each SA from SOURCE, summed

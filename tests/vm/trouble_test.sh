@@ -61,8 +61,8 @@ test_responder_killed() {
 	start_pluto right
 	describe right $left $right --tunnel "${dpd[@]}"
 	comes_back 10.2.0.1
-	until_true 10 has_sas left 2
-	until_true 10 has_sas right 2
+	until_true 30 has_sas left 2
+	until_true 30 has_sas right 2
 	check_traffic 10.2.0.1 192.0.2.1 192.0.2.2
 }
 
@@ -74,7 +74,7 @@ test_initiator_killed() {
 	describe left $left $right --tunnel
 	whack_in left --name t --initiate
 	established left
-	until_true 10 has_sas right 2 || fail "the old SAs stay: $(ip -n right xfrm state)"
+	until_true 30 has_sas right 2 || fail "the old SAs stay: $(ip -n right xfrm state)"
 	check_traffic 10.2.0.1 192.0.2.1 192.0.2.2
 }
 
@@ -131,7 +131,7 @@ test_overrun() {
 		--to --id %any --host %any --client 10.128.0.0/9 --psk --encrypt --tunnel --allow-narrowing
 	in_ns herd "$PLUTONIUM_BUILD/perf/ike_load" --responder 198.18.0.1 --source-prefix 10.64.0.0/16 \
 		--psk 'a key that only tests use' --tunnels 1000 --timeout 120
-	until_true 10 has_sas right 2000 || fail "$(sas right) SAs, not 2000; $(tail -n 5 "$work/right/pluto.log")"
+	until_true 30 has_sas right 2000 || fail "$(sas right) SAs, not 2000; $(tail -n 5 "$work/right/pluto.log")"
 	[ "$(count_of current.states.ipsec)" = 1000 ] || fail "$(count_of current.states.ipsec) Child SAs"
 	[ "$(count_of plutonium.kernel.overruns)" -gt 0 ] || fail "no overrun: $(whack_in right --globalstatus)"
 	echo "figure: 2000 SAs, $(count_of plutonium.kernel.overruns) overruns, $(count_of plutonium.kernel.asked_again) requests asked again"
