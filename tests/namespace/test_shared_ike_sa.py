@@ -15,12 +15,12 @@ needs_swan = pytest.mark.skipif(strongswan.missing() is not None, reason=str(str
 class TwoChildren(Interop):
     """Ours: "swan" to 10.2.0.0/24 and "swan2" to 10.2.1.0/24; strongSwan's children: c and d."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, pfs='no'):
         super().__init__(lab)
         self.peer.address('lo', '10.2.1.1/24')
         for name, subnet in ('swan', '10.2.0.0/24'), ('swan2', '10.2.1.0/24'):
             self.pluto.whack(*tunnel(name, (self.ours, '@ours.test', '10.1.0.0/24'), (self.theirs, '@swan.test', subnet),
-                                     '--ike', 'aes_gcm128-sha2_256-dh31', '--esp', 'aes_gcm128'), status=0)
+                                     '--ike', 'aes_gcm128-sha2_256-dh31', '--esp', 'aes_gcm128', f'--pfs={pfs}'), status=0)
         self.pluto.listen()
         self.load_swan(further=[('d', '10.2.1.0/24', '10.1.0.0/24')])
 
@@ -85,6 +85,20 @@ def test_strongswan_deletes_one_of_two(lab):
     pair.host.ping('10.2.1.1')
     pair.swan.initiate(child='c')
     pair.check_one()
+
+
+@needs_swan
+def test_refused_on_the_shared_one(lab):
+    """What strongSwan does not create by CREATE_CHILD_SA (without PFS), it does by IKE_AUTH: each has an IKE SA then."""
+    pair = TwoChildren(lab, pfs='yes')
+    for name in 'swan', 'swan2':
+        answer = pair.pluto.whack('--name', name, '--initiate', status=0)
+    assert r'"swan2" #3: CREATE_CHILD_SA request rejected by peer: NO_PROPOSAL_CHOSEN' in answer
+    assert r'"swan2": the peer does not create it on IKE SA #1; initiating one of its own' in answer
+    pair.pluto.wait_counter('current.states.ipsec', 2)
+    assert pair.pluto.counters()['current.states.ike'] == 2
+    for target in '10.2.0.1', '10.2.1.1':
+        pair.host.ping(target)
 
 
 SUBNETS = '''config setup
