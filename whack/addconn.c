@@ -2,6 +2,7 @@
  * it. */
 #include "control_client.h"
 #include "option_parse.h"
+#include "subnets.h"
 
 #include "config/conf_file.h"
 
@@ -71,7 +72,7 @@ static void talk(
 	control_request_release(request);
 }
 
-static void add(struct addconn *a, const char *name, const struct keyvalues *parameters)
+static void add_one(struct addconn *a, const char *name, const struct keyvalues *parameters)
 {
 	struct control_request request = {0};
 	bool ok = set_argument(&request, "replace", "yes");
@@ -86,6 +87,25 @@ static void add(struct addconn *a, const char *name, const struct keyvalues *par
 		return;
 	}
 	talk(a, &request, "add", name);
+}
+
+static bool add_pair(const char *name, const struct keyvalues *parameters, void *arg)
+{
+	add_one(arg, name, parameters);
+	return true;
+}
+
+/* Or all that leftsubnets= and rightsubnets= make of it. */
+static void add(struct addconn *a, const char *name, const struct keyvalues *parameters)
+{
+	char error[256];
+
+	if (!subnets_given(parameters)) {
+		add_one(a, name, parameters);
+	} else if (!subnets_expand(name, parameters, add_pair, a, error, sizeof(error))) {
+		say("conn %s: %s", name, error);
+		note_status(a, EXIT_PROBLEM);
+	}
 }
 
 static void begin(struct addconn *a, const char *command, const char *name)

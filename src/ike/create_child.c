@@ -159,7 +159,8 @@ static void start_from_scratch(struct create_child *x)
 	connection_unref(c);
 }
 
-/* It wants an IKE SA for each (RFC 7296, section 1.3.1). */
+/* It wants an IKE SA for each, or knows what is asked for by another of its descriptions, which only
+ * an IKE SA of its own leads to (RFC 7296, section 1.3.1). */
 static void go_elsewhere(struct create_child *x)
 {
 	struct ike_sa *sa = x->ike_sa;
@@ -169,6 +170,9 @@ static void go_elsewhere(struct create_child *x)
 	ike_watcher watcher = x->watcher;
 
 	x->watcher = 0;
+	connection_log(engine, c, watcher, LOG_LINE_INFO, RC_OK,
+		"the peer does not create it on IKE SA #%llu; initiating one of its own",
+		(unsigned long long)sa->serial);
 	create_give_up(x);
 	initiate_sa(engine, c, &remote, watcher, 0);
 	connection_unref(c);
@@ -205,6 +209,8 @@ static void refused(struct create_child *x, uint16_t type, struct bytes data)
 		follow_invalid_ke(x, data);
 		return;
 	case N_NO_ADDITIONAL_SAS:
+	case N_NO_PROPOSAL_CHOSEN:
+	case N_TS_UNACCEPTABLE:
 		if (is_guests(x)) {
 			go_elsewhere(x);
 			return;

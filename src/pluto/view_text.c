@@ -101,7 +101,7 @@ static const char *scaled(uint64_t bytes, char out[32])
 
 static uint64_t byte_limit(const struct child_view *child)
 {
-	return child->connection->limits.hard_bytes;
+	return child->connection ? child->connection->limits.hard_bytes : 0;
 }
 
 /* ---- trafficstatus ------------------------------------------------------------ */

@@ -50,10 +50,14 @@ charon-systemd {{
                                   env=self.environment)
 
     def load(self, local, remote, local_id, remote_id, secret, local_ts, remote_ts, ike, esp,
-             mode='tunnel', dpd_delay=None, start_action='none', close_action='none', certificate=None, auth='pubkey'):
-        """One connection "t" with one child "c". By certificate: its file name beneath x509/, instead of `secret`."""
+             mode='tunnel', dpd_delay=None, start_action='none', close_action='none', certificate=None, auth='pubkey',
+             further=()):
+        """One connection "t" with one child "c", and `further` ones: (name, local_ts, remote_ts). By certificate: its file name beneath x509/, instead of `secret`."""
         ours = f'auth = {auth}\n    certs = {certificate}' if certificate else 'auth = psk'
         theirs = 'auth = pubkey' if certificate else 'auth = psk'
+        more = '\n'.join(f'''  {name} {{ local_ts = {ours_ts}
+    remote_ts = {theirs_ts}
+    esp_proposals = {esp} }}''' for name, ours_ts, theirs_ts in further)
         dpd = f'dpd_delay = {dpd_delay}' if dpd_delay else ''
         (self.directory / 'swanctl.conf').write_text(f'''
 connections {{ t {{
@@ -72,7 +76,8 @@ connections {{ t {{
     remote_ts = {remote_ts}
     esp_proposals = {esp}
     start_action = {start_action}
-    close_action = {close_action} }} }} }} }}
+    close_action = {close_action} }}
+  {more} }} }} }}
 secrets {{ ike-1 {{ id-a = "{local_id}"
   id-b = "{remote_id}"
   secret = "{secret}" }} }}
@@ -88,8 +93,8 @@ secrets {{ ike-1 {{ id-a = "{local_id}"
         (self.directory / 'private').mkdir(exist_ok=True)
         shutil.copy(certificates.path(name, 'key'), self.directory / 'private' / f'{name}.pem')
 
-    def initiate(self, check=True):
-        return self.swanctl('--initiate', '--child', 'c', '--timeout', '20', check=check)
+    def initiate(self, check=True, child='c'):
+        return self.swanctl('--initiate', '--child', child, '--timeout', '20', check=check)
 
     def terminate(self, check=True):
         return self.swanctl('--terminate', '--ike', 't', '--timeout', '20', check=check)

@@ -67,6 +67,7 @@ static struct ike_sa_view sa_view(void)
 	v.path.local = (struct ip_endpoint){.address = address("10.66.0.1"), .port = 500};
 	v.path.remote = (struct ip_endpoint){.address = address("10.67.0.1"), .port = 500};
 	v.child = (struct child_view){.serial = 2,
+		.connection = connection,
 		.in_spi = 0xae33a0ba,
 		.out_spi = 0xd7e2d0aa,
 		.state = "ESTABLISHED_CHILD_SA",
