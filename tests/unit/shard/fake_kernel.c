@@ -1,11 +1,15 @@
 #include "fake_kernel.h"
 
+#include "fake_engine.h"
+
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 bool fake_kernel_holds;
 unsigned fake_kernel_queries;
+unsigned fake_kernel_tells;
 unsigned fake_kernel_channels = 1000;
 
 struct waiting {
@@ -73,10 +77,29 @@ bool kernel_channel_sleep(struct kernel_channel *c)
 	return c->first == NULL;
 }
 
+/* The fake engine's Child SAs, by the numbers that it gives them: of all shards, as the kernel would. */
+static void tell_all(struct kernel_channel *c, struct ipsec_answer *answer)
+{
+	answer->error = fake_kernel_tells == 0 ? EOPNOTSUPP : 0;
+	for (uint64_t i = 0; i < 3ul * fake_kernel_tells * fake_children; i++) {
+		uint64_t ike = 1000000 * (i % 3 + 1) + i / 3 / fake_children;
+		for (unsigned direction = 0; direction < 2; direction++) {
+			struct ipsec_counted counted = {
+				.id = ike * 100 + i / 3 % fake_children, .direction = direction};
+			counted.counters.bytes = (uint32_t)(counted.id + 50 * direction);
+			counted.counters.packets = 1 + direction;
+			c->config.on_counters(c->config.arg, answer->token, &counted);
+		}
+	}
+}
+
 void kernel_channel_poll(struct kernel_channel *c)
 {
 	struct waiting *w;
 	while (!held() && (w = take(c)) != NULL) {
+		if (w->answer.op == IPSEC_SA_QUERY_ALL) {
+			tell_all(c, &w->answer);
+		}
 		c->config.on_answer(c->config.arg, &w->answer);
 		free(w);
 	}

@@ -6,6 +6,8 @@
 
 extern bool fake_kernel_holds;        /* atomic: answers wait */
 extern unsigned fake_kernel_queries;  /* atomic */
+/* Of so many IKE SAs of each shard all counters are told at once; 0: it cannot do that. */
+extern unsigned fake_kernel_tells;
 extern unsigned fake_kernel_channels; /* how many more may be opened */
 
 #endif

@@ -191,6 +191,29 @@ static void counters(void **state)
 	fixture_stop();
 }
 
+/* What the kernel tells of by itself is not asked for; what it has left out is. */
+static void counters_at_once(void **state)
+{
+	(void)state;
+	unsigned chunks = 0;
+	fake_kernel_tells = 300;
+	begin(2, 300, 3);
+	shard_report_start(set, 4, show_traffic, true, NULL);
+	assert_int_equal(read_report(4, &chunks), 600);
+	assert_int_equal(fake_read(&wrong), 0);
+	assert_int_equal(fake_read(&fake_kernel_queries), 0);
+	fixture_stop();
+	fake_kernel_tells = 200;
+	begin(2, 300, 3);
+	chunks = 0;
+	shard_report_start(set, 4, show_traffic, true, NULL);
+	assert_int_equal(read_report(4, &chunks), 600);
+	assert_int_equal(fake_read(&wrong), 0);
+	assert_int_equal(fake_read(&fake_kernel_queries), 2 * 100 * 3 * 2);
+	fixture_stop();
+	fake_kernel_tells = 0;
+}
+
 /* Cancelled while the kernel has not answered; the late answers hit nobody. */
 static void cancel_while_kernel_is_slow(void **state)
 {
@@ -274,6 +297,7 @@ int main(void)
 		cmocka_unit_test(nothing_to_say),
 		cmocka_unit_test(client_that_stops_reading),
 		cmocka_unit_test(counters),
+		cmocka_unit_test(counters_at_once),
 		cmocka_unit_test(cancel_while_kernel_is_slow),
 		cmocka_unit_test(one_sa_with_much),
 		cmocka_unit_test(cancels),
