@@ -12,6 +12,7 @@
 #define ARGUMENT_YN(n, k)        {n, OPTION_ARGUMENT, VALUE_OPTIONAL, k, "yes"}
 #define END(n, k)                {n, OPTION_END, VALUE_REQUIRED, k}
 #define END_ONLY(n, k, b)        {n, OPTION_END, VALUE_REQUIRED, k, NULL, b}
+#define END_YN(n, k)             {n, OPTION_END, VALUE_OPTIONAL, k, "yes"}
 #define END_YN_ONLY(n, k, b)     {n, OPTION_END, VALUE_OPTIONAL, k, "yes", b}
 #define CONN(n, k)               {n, OPTION_CONN, VALUE_REQUIRED, k}
 #define CONN_ONLY(n, k, b)       {n, OPTION_CONN, VALUE_REQUIRED, k, NULL, b}
@@ -136,10 +137,11 @@ const struct whack_option whack_options[] = {
 	END_YN_ONLY("xauthserver", "xauthserver", "no"),
 	{"xauth", OPTION_END, VALUE_OPTIONAL, "xauthserver", "yes", "no", "xauthserver"},
 	END_YN_ONLY("xauthclient", "xauthclient", "no"),
-	END_YN_ONLY("modecfgserver", "modecfgserver", "no"),
-	END_YN_ONLY("modeconfigserver", "modecfgserver", "no"),
-	END_YN_ONLY("modecfgclient", "modecfgclient", "no"),
-	END_YN_ONLY("modeconfigclient", "modecfgclient", "no"),
+	END_YN("modecfgserver", "modecfgserver"),
+	END_YN("modeconfigserver", "modecfgserver"),
+	END_YN("modecfgclient", "modecfgclient"),
+	END_YN("modeconfigclient", "modecfgclient"),
+	END("addresspool", "addresspool"),
 	END_YN_ONLY("cat", "cat", "no"),
 	END("cert", "cert"),
 	END("ckaid", "ckaid"),
@@ -151,7 +153,7 @@ const struct whack_option whack_options[] = {
 	END("interfaceip", "interface-ip"),
 	END("vti", "vti"),
 	END("vtiip", "vti"),
-	NOT_YET_VALUE("addresspool"), NOT_YET_VALUE("username"), NOT_YET_VALUE("xauthuser"),
+	NOT_YET_VALUE("username"), NOT_YET_VALUE("xauthuser"),
 	NOT_YET_VALUE("xauthname"), NOT_YET_VALUE("xauthpass"),
 	IGNORED("groups"),
 
@@ -277,13 +279,17 @@ const struct whack_option whack_options[] = {
 	CONN_YN_ONLY("ms-dh-downgrade", "ms-dh-downgrade", "no"),
 	CONN_YN_ONLY("pfs-rekey-workaround", "pfs-rekey-workaround", "no"),
 	CONN_YN_ONLY("dns-match-id", "dns-match-id", "no"),
-	CONN_YN_ONLY("ignore-peer-dns", "ignore-peer-dns", "no"),
+	CONN_YN("ignore-peer-dns", "ignore-peer-dns"),
 	CONN_YN_ONLY("cisco-unity", "cisco-unity", "no"),
 	CONN_YN_ONLY("cisco_unity", "cisco-unity", "no"),
 	CONN_YN_ONLY("fake-strongswan", "fake-strongswan", "no"),
 	CONN_YN_ONLY("nm-configured", "nm-configured", "no"),
 	CONN_YN_ONLY("nm_configured", "nm-configured", "no"),
-	CONN_YN_ONLY("modecfgpull", "modecfgpull", "no"),
+	CONN_YN("modecfgpull", "modecfgpull"),
+	CONN("modecfgdns", "modecfgdns"),
+	CONN("modecfgdomains", "modecfgdomains"),
+	CONN("modecfgbanner", "modecfgbanner"),
+	CONN_IS("dont-share-lease", "share-lease", "no"),
 	CONN_YN_ONLY("session-resumption", "session-resumption", "no"),
 	CONN_YN_ONLY("send-supported-auth-methods", "send-supported-auth-methods", "no"),
 	CONN_YN_ONLY("send-esp-tfc-padding-not-supported", "send-esp-tfc-padding-not-supported", "no"),
@@ -296,10 +302,9 @@ const struct whack_option whack_options[] = {
 	CONN_ONLY("remote-peer-type", "remote-peer-type", "ietf"),
 	NOT_YET_VALUE("send-redirect"), NOT_YET_VALUE("redirect-to"),
 	NOT_YET_VALUE("accept-redirect-to"),
-	NOT_YET("dont-share-lease"), NOT_YET("allow-cert-without-san-id"),
+	NOT_YET("allow-cert-without-san-id"),
 	CONN("sendca", "sendca"),
-	NOT_YET_VALUE("xauthby"), NOT_YET_VALUE("xauthfail"), NOT_YET_VALUE("modecfgdns"),
-	NOT_YET_VALUE("modecfgdomains"), NOT_YET_VALUE("modecfgbanner"),
+	NOT_YET_VALUE("xauthby"), NOT_YET_VALUE("xauthfail"),
 
 	/* what older releases had */
 	GONE_VALUE("pfsgroup"), GONE("initiateontraffic"), GONE("rereadcrls"), GONE("no-ikepad"),

@@ -100,7 +100,9 @@ static bool set_ends(struct connection *c, const struct clients *clients, unsign
 		return false;
 	c->local.selectors[0] = traffic_selector_of_range(&range);
 	c->remote.selectors[0] = clients->remote_ts;
-	c->local.selector_count = c->remote.selector_count = 1;
+	c->local.modecfg_client = o->ask_address;
+	c->local.selector_count = !o->ask_address;
+	c->remote.selector_count = 1;
 	return true;
 }
 

@@ -20,6 +20,7 @@ enum {
 	OPT_ESP,
 	OPT_SOURCE_PREFIX,
 	OPT_CLIENT_NET,
+	OPT_ASK_ADDRESS,
 	OPT_REMOTE_NET,
 	OPT_ID_PATTERN,
 	OPT_REMOTE_ID,
@@ -48,6 +49,7 @@ static const struct option long_options[] = {
 	{"esp", required_argument, NULL, OPT_ESP},
 	{"source-prefix", required_argument, NULL, OPT_SOURCE_PREFIX},
 	{"client-net", required_argument, NULL, OPT_CLIENT_NET},
+	{"ask-address", no_argument, NULL, OPT_ASK_ADDRESS},
 	{"remote-net", required_argument, NULL, OPT_REMOTE_NET},
 	{"id-pattern", required_argument, NULL, OPT_ID_PATTERN},
 	{"remote-id", required_argument, NULL, OPT_REMOTE_ID},
@@ -85,6 +87,7 @@ static const char usage_text[] =
 	"  --ike P, --esp P        proposals as in ipsec.conf (aes_gcm128-sha2_256;dh31, "
 	"aes_gcm128)\n"
 	"  --client-net PREFIX     each client protects one address of it (10.128.0.0/9)\n"
+	"  --ask-address           instead, each asks for an address by a configuration payload\n"
 	"  --remote-net PREFIX     what the clients ask for (10.0.0.0/16)\n"
 	"  --id-pattern TEXT       identities, {} is the client's number (@client{})\n"
 	"  --remote-id TEXT        the responder's (@responder)\n"
@@ -217,6 +220,9 @@ static void take(struct options *o, int option, const char *name, const char *va
 		break;
 	case OPT_REKEY_AFTER:
 		o->rekey_after_s = number(name, value, 1, 43200);
+		break;
+	case OPT_ASK_ADDRESS:
+		o->ask_address = true;
 		break;
 	case OPT_DELETE:
 		o->take_down = true;

@@ -29,7 +29,7 @@ struct options {
 	unsigned hold_s, dpd_s, rekey_after_s, retransmit_s, timeout_s;
 	unsigned socket_buffer;  /* bytes; 0: the system's default */
 	unsigned jitter_percent; /* of the clients' first retransmission interval */
-	bool take_down, json;
+	bool take_down, json, ask_address;
 };
 
 /* Ends the program, with a message, on what it cannot accept. */

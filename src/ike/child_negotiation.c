@@ -1,6 +1,7 @@
 /* Proposals and traffic selectors of Child SAs. */
 #include "child_negotiation.h"
 
+#include "configuration.h"
 #include "engine_state.h"
 #include "ike_auth.h"
 #include "negotiation_rules.h"
@@ -8,10 +9,10 @@
 bool child_propose_selectors(struct child_sa *child)
 {
 	const struct connection *c = child->connection;
-	const struct ike_path *path = &child->ike_sa->path;
+	const struct ike_sa *sa = child->ike_sa;
 	struct traffic_selector local[IPSEC_SELECTORS_MAX], remote[IPSEC_SELECTORS_MAX];
-	unsigned local_count = end_selectors(&c->local, &path->local.address, local);
-	unsigned remote_count = end_selectors(&c->remote, &path->remote.address, remote);
+	unsigned local_count = configuration_selectors(sa, c, true, local);
+	unsigned remote_count = configuration_selectors(sa, c, false, remote);
 
 	return child_sa_set_selectors(child, local, local_count, remote, remote_count);
 }
@@ -29,6 +30,8 @@ static const char *take_selectors(struct child_sa *child, const struct incoming 
 	if (!selectors_accept(child_local_ts(child), child->local_ts_count, tsi, i_count) ||
 		!selectors_accept(child_remote_ts(child), child->remote_ts_count, tsr, r_count))
 		return "the traffic selectors are wider than those proposed";
+	if (!configuration_narrow(child, tsi, &i_count))
+		return "the traffic selectors lack the address that the peer has given us";
 	if (!child_sa_set_selectors(child, tsi, i_count, tsr, r_count))
 		return "out of memory";
 	return NULL;
@@ -64,16 +67,37 @@ const char *child_take_answer(struct child_sa *child, const struct incoming *in,
 	return NULL;
 }
 
+/* Of ours only what meets an address of the peer's. */
+static bool keep_families(struct traffic_selector *local, unsigned *local_count,
+	const struct traffic_selector *remote, unsigned remote_count)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < *local_count; i++) {
+		for (unsigned r = 0; r < remote_count; r++) {
+			if (remote[r].range.first.family == local[i].range.first.family) {
+				local[kept++] = local[i];
+				break;
+			}
+		}
+	}
+	*local_count = kept;
+	return kept;
+}
+
 bool child_narrow(const struct ike_sa *sa, const struct connection *c,
 	const struct traffic_selector *tsi, unsigned tsi_count, const struct traffic_selector *tsr,
 	unsigned tsr_count, struct traffic_selector *local, unsigned *local_count,
 	struct traffic_selector *remote, unsigned *remote_count)
 {
 	struct traffic_selector mine[IPSEC_SELECTORS_MAX];
-	unsigned count = end_selectors(&c->local, &sa->path.local.address, mine);
+	unsigned count = configuration_selectors(sa, c, true, mine);
 
 	if (!selectors_narrow(mine, count, tsr, tsr_count, c->narrowing, local, local_count))
 		return false;
-	count = end_selectors(&c->remote, &sa->path.remote.address, mine);
-	return selectors_narrow(mine, count, tsi, tsi_count, c->narrowing, remote, remote_count);
+	count = configuration_selectors(sa, c, false, mine);
+	if (!selectors_narrow(mine, count, tsi, tsi_count, c->narrowing, remote, remote_count))
+		return false;
+	return !configuration_serves(c) ||
+	       keep_families(local, local_count, remote, *remote_count);
 }

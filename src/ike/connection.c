@@ -41,6 +41,24 @@ static void end_release(struct connection_end *end)
 	identity_unref(end->authority);
 	own_certificate_unref(end->certificate);
 	free(end->selectors);
+	address_pool_unref(end->pools[0]);
+	address_pool_unref(end->pools[1]);
+}
+
+struct modecfg_offer *modecfg_offer_ref(struct modecfg_offer *offer)
+{
+	if (offer != NULL)
+		__atomic_add_fetch(&offer->references, 1, __ATOMIC_RELAXED);
+	return offer;
+}
+
+void modecfg_offer_unref(struct modecfg_offer *offer)
+{
+	if (offer == NULL || __atomic_sub_fetch(&offer->references, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	free(offer->domains);
+	free(offer->banner);
+	free(offer);
 }
 
 static void connection_free(struct connection *c)
@@ -51,6 +69,7 @@ static void connection_free(struct connection *c)
 	proposal_list_unref(c->child_proposals);
 	authorities_unref(c->authorities);
 	binding_unref(c->binding);
+	modecfg_offer_unref(c->modecfg);
 	for (char **alias = c->aliases; alias != NULL && *alias != NULL; alias++)
 		free(*alias);
 	free(c->aliases);

@@ -53,6 +53,9 @@ enum { /* families are followed by their members' places */
 	COUNT_NO_CONNECTION,
 	COUNT_IKEV1_DROPPED,
 	COUNT_REVIVALS,
+	COUNT_LEASES, /* + enum lease_kind */
+	COUNT_LEASES_REFUSED = COUNT_LEASES + LEASE_NONE,
+	COUNT_LEASES_LAST = COUNT_LEASES + LEASE_SHARED,
 	COUNT_FIXED /* the families that are sized by tables begin here */
 };
 

@@ -95,6 +95,11 @@ static const char *const fixed_keys[COUNT_FIXED] = {
 	[COUNT_NO_CONNECTION] = "plutonium.ikev2.refused.no_connection",
 	[COUNT_IKEV1_DROPPED] = "total.ike.ikev1.dropped",
 	[COUNT_REVIVALS] = "plutonium.ikev2.revivals",
+	[COUNT_LEASES_REFUSED] = "plutonium.leases.exhausted",
+	[COUNT_LEASES + LEASE_FRESH] = "plutonium.leases.fresh",
+	[COUNT_LEASES + LEASE_STOLEN] = "plutonium.leases.stolen",
+	[COUNT_LEASES + LEASE_KEPT] = "plutonium.leases.kept",
+	[COUNT_LEASES + LEASE_SHARED] = "plutonium.leases.shared",
 };
 
 static const char *const finish_names[FINISH_REASONS] = {

@@ -17,6 +17,7 @@
 
 #define LOG_LINES_PER_S     20
 #define STRAY_ANSWERS_PER_S 500
+#define POOL_LINES_PER_S    2 /* that say that a pool is exhausted */
 
 static bool allocate_tables(struct ike_engine *e)
 {
@@ -51,6 +52,7 @@ struct ike_engine *ike_engine_new(const struct ike_engine_config *config)
 	e->log_limit = (struct rate_limit){.rate = LOG_LINES_PER_S, .tokens = LOG_LINES_PER_S};
 	e->stray_limit =
 		(struct rate_limit){.rate = STRAY_ANSWERS_PER_S, .tokens = STRAY_ANSWERS_PER_S};
+	e->pool_limit = (struct rate_limit){.rate = POOL_LINES_PER_S, .tokens = POOL_LINES_PER_S};
 	e->listening = true;
 	if (!allocate_tables(e)) {
 		ike_engine_free(e);

@@ -35,11 +35,11 @@ struct ike_engine {
 	uint64_t last_route;
 	uint64_t half_open, lingering;
 	uint64_t response_bytes, key_bytes, selector_bytes, message_bytes, reassembly_bytes,
-		identity_bytes, request_bytes;
+		identity_bytes, request_bytes, configuration_bytes;
 	bool listening, shutting_down;
 	uint8_t cookie_secret[32];
 	struct cookie_period cookie_period;
-	struct rate_limit log_limit, stray_limit;
+	struct rate_limit log_limit, stray_limit, pool_limit;
 	struct ike_walk *walks;
 	/* While a request is dispatched: where it came from, and its response goes to. */
 	const struct ike_path *answer_to;

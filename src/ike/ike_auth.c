@@ -2,6 +2,7 @@
 #include "ike_auth.h"
 
 #include "child_negotiation.h"
+#include "configuration.h"
 #include "create_child.h"
 #include "engine_state.h"
 #include "exchange.h"
@@ -208,6 +209,7 @@ static bool build_request(struct ike_sa *sa, struct child_sa *child, struct mess
 		return false;
 	if (c->initial_contact && !unique_knows_other(sa))
 		add_notify(sa->engine, m, N_INITIAL_CONTACT, bytes_of(NULL, 0));
+	configuration_request_encode(sa, m);
 	if (child->mode == IPSEC_TRANSPORT)
 		add_notify(sa->engine, m, N_USE_TRANSPORT_MODE, bytes_of(NULL, 0));
 	sa_payload_encode_without_ke(m, c->child_proposals, 4, child->in_spi);
@@ -351,7 +353,7 @@ static void log_authenticated(struct ike_sa *sa)
 		auth_peer_text(sa, peer));
 }
 
-/* The IKE SA stays; its Child SA does not come to be. */
+/* The Child SA does not come to be; the IKE SA stays, unless it is of no use. */
 static void end_without_child(struct ike_sa *sa, bool tell_peer)
 {
 	struct child_sa *child = sa->negotiation->child;
@@ -365,6 +367,11 @@ static void end_without_child(struct ike_sa *sa, bool tell_peer)
 		child_sa_free(child, FINISHED_TS_UNACCEPTABLE);
 	}
 	auth_finish(sa);
+	if (configuration_asks(sa->connection)) {
+		/* An address is asked for in IKE_AUTH only: another IKE SA has to. */
+		ike_sa_delete(sa, FINISHED_OTHER);
+		return;
+	}
 	exchange_next(sa);
 	create_child_revive(sa, sa->connection, 0);
 }
@@ -382,7 +389,9 @@ static void child_response(struct ike_sa *sa, const struct incoming *in)
 		end_without_child(sa, false);
 		return;
 	}
-	wrong = child_take_answer(child, in, sa->connection->child_proposals, false);
+	wrong = configuration_take_reply(sa, &in->payloads);
+	if (!wrong)
+		wrong = child_take_answer(child, in, sa->connection->child_proposals, false);
 	if (!wrong && !child_sa_install(child, true))
 		wrong = "deriving its keys failed";
 	if (wrong) {

@@ -3,6 +3,7 @@
 #include "ike_auth_responder.h"
 
 #include "child_negotiation.h"
+#include "configuration.h"
 #include "engine_state.h"
 #include "exchange.h"
 #include "failure.h"
@@ -22,6 +23,8 @@ struct auth_parts {
 	struct traffic_selector tsi[SELECTORS_READ], tsr[SELECTORS_READ];
 	unsigned tsi_count, tsr_count;
 	bool transport;
+	bool asks; /* CFG_REQUEST */
+	struct configuration asked;
 };
 
 /* ---- refusing ---------------------------------------------------------------------- */
@@ -56,7 +59,8 @@ static bool take_parts(
 {
 	const struct payload *auth = payload_find(&in->payloads, PAYLOAD_AUTH);
 	const struct payload *i = payload_find(&in->payloads, PAYLOAD_TSi),
-			     *r = payload_find(&in->payloads, PAYLOAD_TSr);
+			     *r = payload_find(&in->payloads, PAYLOAD_TSr),
+			     *cp = payload_find(&in->payloads, PAYLOAD_CP);
 
 	parts->id_i = auth_take_identity(in, PAYLOAD_IDi, error, error_size);
 	if (!parts->id_i)
@@ -76,6 +80,11 @@ static bool take_parts(
 		snprintf(error, error_size, "SA, TSi or TSr payload is missing or malformed");
 		return false;
 	}
+	if (cp && !cp_payload_decode(cp->body, &parts->asked)) {
+		snprintf(error, error_size, "its configuration payload is malformed");
+		return false;
+	}
+	parts->asks = cp && parts->asked.type == CFG_REQUEST;
 	parts->transport = has_notify(&in->payloads, N_USE_TRANSPORT_MODE);
 	return true;
 }
@@ -137,7 +146,8 @@ static bool judge_connection(const struct connection *c, void *arg)
 		!allows_chosen(c, &j->sa->chosen))
 		return false;
 	return !j->selectors_matter ||
-	       narrow(j->sa, c, j->parts, local, &local_count, remote, &remote_count);
+	       ((j->parts->asks || !configuration_serves(c)) &&
+	       narrow(j->sa, c, j->parts, local, &local_count, remote, &remote_count));
 }
 
 /* One whose selectors fit, or else one that at least authenticates: its Child SA is then refused.
@@ -167,6 +177,7 @@ static uint16_t choose_child(
 	struct chosen_proposal chosen;
 	struct child_sa *child;
 	char error[160];
+	uint16_t refusal;
 
 	if (!sa_payload_decode(payload_find(&in->payloads, PAYLOAD_SA)->body, sa->engine->received,
 		    PROPOSALS_MAX, error, sizeof(error)) ||
@@ -174,6 +185,9 @@ static uint16_t choose_child(
 			c->protocol == IPSEC_AH ? PROTOCOL_AH : PROTOCOL_ESP, false, 0, &chosen) ||
 		!chosen.spi || (c->mode == IPSEC_TRANSPORT && !parts->transport))
 		return N_NO_PROPOSAL_CHOSEN;
+	refusal = configuration_serve(sa, parts->asks ? &parts->asked : NULL);
+	if (refusal)
+		return refusal;
 	if (!narrow(sa, c, parts, local, &local_count, remote, &remote_count))
 		return N_TS_UNACCEPTABLE;
 	child = child_sa_new(sa, sa->connection);
@@ -208,6 +222,7 @@ static bool build_response(struct ike_sa *sa, struct message_writer *m)
 		add_notify(sa->engine, m, n->child_refused_with, bytes_of(NULL, 0));
 		return sealed_end(sa, m);
 	}
+	configuration_reply_encode(sa, m);
 	if (child->mode == IPSEC_TRANSPORT)
 		add_notify(sa->engine, m, N_USE_TRANSPORT_MODE, bytes_of(NULL, 0));
 	chosen_payload_encode(m, &child->chosen, 4, child->in_spi);
@@ -290,6 +305,7 @@ void auth_responder_child_installed(struct child_sa *child)
 		child_sa_free(child, FINISHED_OTHER);
 		n->child = NULL;
 		n->child_refused_with = N_NO_PROPOSAL_CHOSEN;
+		configuration_drop(sa);
 	}
 	respond(sa);
 }
@@ -318,10 +334,12 @@ static void accept_initiator(
 	n->give_up_at = 0;
 	n->initial_contact = has_notify(&in->payloads, N_INITIAL_CONTACT);
 	n->child_refused_with = choose_child(sa, in, parts);
-	if (n->child_refused_with)
+	if (n->child_refused_with) {
+		configuration_drop(sa);
 		respond(sa);
-	else
+	} else {
 		n->auth_under_way = true; /* the kernel's answer goes on with it */
+	}
 }
 
 static void verify_initiator(

@@ -2,6 +2,7 @@
 #include "ike_sa.h"
 
 #include "child_sa.h"
+#include "configuration.h"
 #include "create_child.h"
 #include "deadlines.h"
 #include "engine_state.h"
@@ -114,8 +115,10 @@ void ike_sa_set_state(struct ike_sa *sa, enum ike_state state)
 	count_state(sa, -1);
 	sa->state = state;
 	count_state(sa, 1);
-	if (leaves)
+	if (leaves) {
+		configuration_drop(sa);
 		serves_no_more(sa);
+	}
 }
 
 /* ---- birth --------------------------------------------------------------------- */
@@ -411,6 +414,7 @@ void ike_sa_free(struct ike_sa *sa, enum finish_reason reason)
 		child_sa_free(sa->children, reason);
 	sharing_forget(sa);
 	ike_sa_end_negotiation(sa);
+	configuration_drop(sa);
 	exchange_end(sa);
 	fragment_forget(sa);
 	ike_sa_release_watcher(sa);

@@ -130,6 +130,7 @@ struct negotiation {
 	uint16_t child_refused_with; /* notify type for the IKE_AUTH response */
 	bool auth_under_way;         /* responder: the IKE_AUTH response waits for the kernel */
 	bool initial_contact;        /* the peer sent it */
+	bool asked_domains;          /* the peer's CFG_REQUEST has INTERNAL_DNS_DOMAIN */
 	/* Authentication by signatures, see ike_auth_signature.c. */
 	uint32_t peer_hashes; /* SIGHASH_BITs; 0: the peer does not know RFC 7427 */
 	bool certificate_requested;
@@ -187,6 +188,7 @@ struct ike_sa {
 	struct negotiation *negotiation;
 	struct guest *guests;          /* connections that share it, see sharing.c */
 	struct create_child *creating; /* CREATE_CHILD_SA exchanges, queued and under way */
+	struct peer_configuration *configuration; /* addresses lent or got, see configuration.h; or NULL */
 	ike_watcher watcher;
 	uint64_t replaces; /* serial of the IKE SA that goes when this one is established, or, with
 				rekeying of both ends, proves to be the one that stays; with

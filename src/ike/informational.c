@@ -2,6 +2,7 @@
 #include "informational.h"
 
 #include "child_sa.h"
+#include "configuration.h"
 #include "create_child.h"
 #include "deadlines.h"
 #include "engine_state.h"
@@ -84,13 +85,15 @@ static void read_payloads(struct ike_sa *sa, const struct incoming *in, struct d
 	}
 }
 
-static void respond(struct ike_sa *sa, uint32_t message_id, const struct deletions *done)
+static void respond(struct ike_sa *sa, const struct incoming *in, const struct deletions *done)
 {
 	struct message_writer m;
 
-	sealed_response_begin(sa, &m, EXCHANGE_INFORMATIONAL, message_id);
+	sealed_response_begin(sa, &m, EXCHANGE_INFORMATIONAL, in->header.message_id);
 	if (done->count && !done->ike)
 		delete_payload_encode(&m, done->protocol, done->in_spis, done->count);
+	if (!done->ike)
+		configuration_answer(sa, &in->payloads, &m);
 	if (sealed_end(sa, &m))
 		response_send(sa, writer_bytes(&m.w));
 }
@@ -114,7 +117,7 @@ void informational_request(struct ike_sa *sa, struct incoming *in)
 		engine_count(sa->engine, COUNT_DPD_REPLIED);
 	}
 	read_payloads(sa, in, &done);
-	respond(sa, in->header.message_id, &done);
+	respond(sa, in, &done);
 	if (done.ike || revoked) {
 		ike_sa_log(sa, LOG_LINE_INFO, RC_OK, "peer deleted the IKE SA");
 		ike_sa_retire(sa, FINISHED_DELETED);

@@ -1,6 +1,7 @@
 /* Rekeying of the IKE SA by CREATE_CHILD_SA (RFC 7296, sections 1.3.2, 2.8 and 2.18): the new SA,
  * what it inherits, and the initiator. */
 #include "child_sa.h"
+#include "configuration.h"
 #include "create_child.h"
 #include "deadlines.h"
 #include "engine_state.h"
@@ -102,6 +103,7 @@ void rekey_ike_inherit(struct ike_sa *from, struct ike_sa *to)
 	move_children(from, to);
 	move_queue(from, to);
 	sharing_move(from, to);
+	configuration_inherit(from, to);
 	if (!to->watcher) {
 		to->watcher = from->watcher;
 		from->watcher = 0;

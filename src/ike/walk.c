@@ -1,5 +1,6 @@
 /* Reports: views of SAs, and walks that survive what happens between their steps. */
 #include "child_sa.h"
+#include "configuration.h"
 #include "engine_state.h"
 
 static uint64_t seconds_until(uint64_t now, uint64_t at)
@@ -40,6 +41,17 @@ static void view_child(const struct child_sa *child, struct child_view *view)
 	};
 }
 
+static void view_configuration(const struct peer_configuration *p, struct ike_sa_view *view)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		view->lent[i] = p->leases[i].address;
+		view->given[i] = p->given[i];
+	}
+	view->peer_dns = p->dns;
+	view->peer_domains = p->domains;
+	view->peer_banner = p->banner;
+}
+
 static void view_sa(const struct ike_sa *sa, struct ike_sa_view *view)
 {
 	uint64_t now = engine_now(sa->engine);
@@ -71,6 +83,8 @@ static void view_sa(const struct ike_sa *sa, struct ike_sa_view *view)
 		.crypto_pending = sa->negotiation && sa->negotiation->job,
 		.established_ago_s = sa->established_ms ? (now - sa->established_ms) / 1000 : 0,
 	};
+	if (sa->configuration)
+		view_configuration(sa->configuration, view);
 	for (const struct child_sa *child = sa->children; child; child = child->next)
 		view->child_count++;
 	if (sa->children)
@@ -147,6 +161,7 @@ struct ike_memory ike_engine_memory(const struct ike_engine *e)
 		.requests = e->request_bytes,
 		.negotiations = taken(e->negotiations) + taken(e->creations) + e->message_bytes,
 		.fragments = e->reassembly_bytes,
+		.configurations = e->configuration_bytes,
 		.tables = table_bytes(e->by_spi) + table_bytes(e->by_serial) +
 			  table_bytes(e->by_identity) + table_bytes(e->by_connection) +
 			  table_bytes(e->requests) + table_bytes(e->children) +
@@ -161,7 +176,7 @@ bool ike_memory_at(const struct ike_memory *memory, size_t i, const char **name,
 {
 	static const char *const names[] = {"ike_sas", "child_sas", "selectors", "keys",
 		"responses", "identities", "requests", "negotiations", "fragments",
-		"tables", "slack"};
+		"configurations", "tables", "slack"};
 
 	_Static_assert(sizeof(names) / sizeof(names[0]) == sizeof(*memory) / sizeof(uint64_t),
 		"a name for each kind");

@@ -12,6 +12,8 @@ struct end_text {
 	const char *host, *id, *subnet, *protoport, *auth, *nexthop, *ikeport;
 	const char *cert, *ckaid, *ca, *sendcert;
 	const char *interface_ip, *vti;
+	const char *addresspool;
+	bool modecfg_server, modecfg_client;
 	bool any; /* %any */
 };
 
@@ -32,6 +34,8 @@ struct compile {
 	uint8_t host_family, client_family; /* asked for; 0: not */
 	int esn;                            /* 0 no, 1 yes, 2 either */
 	bool rekey_margin_given;
+	const char *modecfgdns, *modecfgdomains, *modecfgbanner;
+	bool narrowing_given;
 };
 
 /* Always false. */
@@ -54,6 +58,9 @@ bool compile_identity_of_certificate(
 void compile_adopt_subject(struct connection_end *e);
 /* compile_binding.c: marks, interfaces, offload; after the ends. */
 bool compile_binding(struct compile *cc);
+/* compile_pool.c: the address pool of one end; then what goes with it. */
+bool compile_pool(struct compile *cc, const struct end_text *t, struct connection_end *e);
+bool compile_modecfg(struct compile *cc);
 /* compile_proposals.c */
 bool compile_proposals(struct compile *cc);
 

@@ -299,10 +299,18 @@ static bool is_host_only(const struct connection_end *e)
 	return true;
 }
 
+/* Its addresses come from the other end, and need not be of its host's family. */
+static bool is_lent(const struct connection_end *e)
+{
+	return e->pools[0] || e->pools[1] || e->modecfg_client;
+}
+
 static bool check_selectors(struct compile *cc)
 {
 	const struct connection *c = cc->c;
 
+	if (is_lent(&c->local) || is_lent(&c->remote))
+		return true; /* compile_modecfg sees to it */
 	if (!families_meet(&c->local, &c->remote) || !families_meet(&c->remote, &c->local))
 		return compile_fail(
 			cc, "leftsubnet= and rightsubnet= are not of one address family");
@@ -335,8 +343,9 @@ bool compile_ends(struct compile *cc)
 
 		if (!compile_port(cc, t, e) || !compile_nexthop(cc, t, e) ||
 			!compile_auth(cc, t, e) || !compile_identity(cc, t, e) ||
-			!compile_selectors(cc, t, e))
+			!compile_selectors(cc, t, e) || !compile_pool(cc, t, e))
 			return false;
 	}
-	return check_distinct(cc) && check_selectors(cc) && compile_auth_of_both(cc);
+	return check_distinct(cc) && check_selectors(cc) && compile_auth_of_both(cc) &&
+	       compile_modecfg(cc);
 }

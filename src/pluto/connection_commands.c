@@ -126,6 +126,7 @@ void command_add(struct pluto *p, struct client *client)
 	struct compile_context context = {.kernel = p->kernel,
 		.proposals = p->proposals,
 		.credentials = p->credentials,
+		.pools = p->pools,
 		.warn = say_warning,
 		.arg = &naming};
 	struct connection *old, *c;

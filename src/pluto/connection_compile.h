@@ -6,6 +6,7 @@
 #include "ike/connection.h"
 
 struct kernel;
+struct pools;
 struct proposal_cache;
 
 #define CONNECTION_NAME_MAX    255 /* bytes; of an alias too */
@@ -23,6 +24,8 @@ struct compile_context {
 	struct proposal_cache *proposals;
 	/* NULL, or not open: connections that need certificates are refused. */
 	struct credentials *credentials;
+	/* Equal pools are one. NULL: each connection has its own. */
+	struct pools *pools;
 	/* Whatever is not done as it was asked, or asked for in vain. May be NULL. */
 	void (*warn)(void *arg, const char *text);
 	void *arg;

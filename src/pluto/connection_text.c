@@ -124,6 +124,41 @@ static void add_certificates(struct line *line, const struct connection *c)
 	line_add(line, "\n");
 }
 
+static const char *modecfg_role(const struct connection_end *e, const struct connection_end *other)
+{
+	if (e->modecfg_server || other->pools[0] || other->pools[1])
+		return "server";
+	return e->modecfg_client || e->pools[0] || e->pools[1] ? "client" : "none";
+}
+
+static void add_modecfg(struct line *line, const struct connection *c)
+{
+	const struct modecfg_offer *offer = c->modecfg;
+	char ip[IP_TEXT_MAX];
+
+	line_add(line, "modecfg info: us:%s, them:%s, modecfg policy:%s, dns:",
+		modecfg_role(&c->local, &c->remote), modecfg_role(&c->remote, &c->local),
+		c->modecfg_pull ? "pull" : "push");
+	for (unsigned i = 0; offer && i < offer->dns_count; i++)
+		line_add(line, "%s%s", i ? ", " : "", ip_text(&offer->dns[i], ip));
+	line_add(line, "%s, domains:%s, cat:unset;\n", offer && offer->dns_count ? "" : "unset",
+		offer && offer->domains ? offer->domains : "unset");
+	if (offer && offer->banner) {
+		begin(line, c);
+		line_add(line, "banner:%s;\n", offer->banner);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		const struct connection_end *e = i & 1 ? &c->remote : &c->local;
+		char pool[POOL_TEXT_MAX];
+
+		if (!e->pools[i / 2])
+			continue;
+		begin(line, c);
+		line_add(line, "%s addresspool: %s;\n", i & 1 ? "their" : "our",
+			address_pool_text(e->pools[i / 2], pool));
+	}
+}
+
 /* Functions that do not exist yet stand with the value that is true: off. */
 static void add_peers(struct line *line, const struct connection *c)
 {
@@ -140,8 +175,7 @@ static void add_peers(struct line *line, const struct connection *c)
 		"send-supported-auth-methods:no;\n",
 		auth_name(&c->local), auth_name(&c->remote));
 	begin(line, c);
-	line_add(line, "modecfg info: us:none, them:none, modecfg policy:push, dns:unset, "
-		       "domains:unset, cat:unset;\n");
+	add_modecfg(line, c);
 	begin(line, c);
 	line_add(line, "cisco-split: no; cisco-unity: no; cisco-peer: no; nm-configured: no;\n");
 	begin(line, c);

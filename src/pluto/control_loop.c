@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "control_socket.h"
 #include "pluto.h"
+#include "pools.h"
 #include "report.h"
 
 #include <errno.h>
@@ -203,6 +204,8 @@ static int time_to_sleep(struct pluto *p)
 
 	if (address_watch_due(p) < due)
 		due = address_watch_due(p);
+	if (pools_due(p->pools) < due)
+		due = pools_due(p->pools);
 	if (p->shutdown_watcher && p->shutdown_deadline_ms < due)
 		due = p->shutdown_deadline_ms;
 	if (due == UINT64_MAX)
@@ -244,6 +247,8 @@ bool control_loop_run(struct pluto *p)
 		address_watch_pass(p);
 		bindings_tidy(p);
 		clients_flush(p);
+		if (pluto_now_ms() >= pools_due(p->pools))
+			pools_tick(p->pools);
 		if (p->shutdown_watcher && pluto_now_ms() >= p->shutdown_deadline_ms)
 			p->ended = true;
 	}

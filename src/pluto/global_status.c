@@ -4,6 +4,7 @@
 #include "counters.h"
 #include "global_keys.h"
 #include "pluto.h"
+#include "pools.h"
 
 #include "base/timer.h"
 #include "dataplane/dataplane.h"
@@ -212,10 +213,30 @@ static void say_memory(struct report *r)
 	say(r, "plutonium.memory.engines", engines);
 	say(r, "plutonium.memory.per_ike_sa", sas ? engines / sas : 0);
 	say(r, "plutonium.memory.catalogue", catalogue_bytes(p->catalogue));
+	say(r, "plutonium.memory.address_pools", pools_bytes(p->pools));
 	say(r, "plutonium.memory.secrets", secret_vault_bytes(p->vault));
 	if (p->dataplane)
 		say(r, "plutonium.memory.dataplane_sad_spd",
 			dataplane_stats(p->dataplane).memory_bytes);
+}
+
+static void say_pools(struct report *r)
+{
+	struct address_pool_stats sum = {0};
+	const struct address_pool *pool;
+	size_t count = 0;
+
+	for (; (pool = pools_at(r->pluto->pools, count)); count++) {
+		struct address_pool_stats s = address_pool_stats(pool);
+
+		sum.size += s.size;
+		sum.in_use += s.in_use;
+		sum.remembered += s.remembered;
+	}
+	say(r, "plutonium.addresspools", count);
+	say(r, "plutonium.addresspools.addresses", sum.size);
+	say(r, "plutonium.addresspools.in_use", sum.in_use);
+	say(r, "plutonium.addresspools.remembered", sum.remembered);
 }
 
 static void say_dataplane(struct report *r)
@@ -239,6 +260,7 @@ enum step_result global_status_daemon(struct report *r)
 	say_crypto(r);
 	say_keys(r);
 	say_memory(r);
+	say_pools(r);
 	say(r, "plutonium.connections", catalogue_count(p->catalogue));
 	say(r, "plutonium.control.clients", p->clients.count);
 	say(r, "plutonium.control.mailbox_depth", mailbox_depth(p->mailbox));

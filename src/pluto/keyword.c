@@ -265,6 +265,31 @@ static bool set_aliases(
 	return ok;
 }
 
+static bool set_end_bool(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+{
+	return conf_bool(value, (bool *)((char *)end + k->field)) ||
+	       bad_value(cc, k, end, value, "yes or no");
+}
+
+static bool set_narrowing(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+{
+	cc->narrowing_given = true;
+	return set_bool(cc, k, end, value);
+}
+
+static bool set_share_lease(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+{
+	bool share;
+
+	if (!conf_bool(value, &share))
+		return bad_value(cc, k, end, value, "yes or no");
+	cc->c->dont_share_lease = !share;
+	return true;
+}
+
 /* Kept as text; put together when all is known. */
 static bool set_text(
 	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
@@ -353,14 +378,16 @@ static const struct keyword end_keywords[] = {
 	{"updown", set_updown},
 	{"autheap", NULL, "none"},
 	{"xauthserver", NULL, "no"}, {"xauthclient", NULL, "no"},
-	{"modecfgserver", NULL, "no"}, {"modecfgclient", NULL, "no"},
+	{"modecfgserver", set_end_bool, NULL, END_TEXT(modecfg_server)},
+	{"modecfgclient", set_end_bool, NULL, END_TEXT(modecfg_client)},
+	{"addresspool", set_text, NULL, END_TEXT(addresspool)},
 	{"cat", NULL, "no"}, {"groundhog", NULL, "no"},
 	{"cert", set_text, NULL, END_TEXT(cert)},
 	{"ckaid", set_text, NULL, END_TEXT(ckaid)},
 	{"ca", set_text, NULL, END_TEXT(ca)},
 	{"sendcert", set_text, NULL, END_TEXT(sendcert)},
 	{"rsasigkey", NULL, "%none %cert"}, {"ecdsakey", NULL, "%none %cert"}, {"sourceip"},
-	{"subnets"}, {"eddsakey"}, {"pubkey"}, {"addresspool"}, {"username"}, {"xauthusername"},
+	{"subnets"}, {"eddsakey"}, {"pubkey"}, {"username"}, {"xauthusername"},
 	{"updown-config"},
 	{"interface-ip", set_text, NULL, END_TEXT(interface_ip)},
 	{"vti", set_text, NULL, END_TEXT(vti)},
@@ -383,7 +410,7 @@ static const struct keyword keywords[] = {
 	{"pfs", set_bool, NULL, FIELD(pfs)},
 	{"esn", set_esn},
 	{"replay-window", set_replay_window, NULL, FIELD(replay_window)},
-	{"narrowing", set_bool, NULL, FIELD(narrowing)},
+	{"narrowing", set_narrowing, NULL, FIELD(narrowing)},
 	{"encapsulation", set_encapsulation},
 	{"forceencaps", set_encapsulation},
 	{"nat-keepalive", set_bool, NULL, FIELD(nat_keepalive)},
@@ -417,6 +444,12 @@ static const struct keyword keywords[] = {
 	{"vti-shared", set_text, NULL, TEXT(binding.vti_shared)},
 	{"mtu", set_text, NULL, TEXT(binding.mtu)},
 	{"nic-offload", set_text, NULL, TEXT(binding.nic_offload)},
+	{"modecfgpull", set_bool, NULL, FIELD(modecfg_pull)},
+	{"modecfgdns", set_text, NULL, TEXT(modecfgdns)},
+	{"modecfgdomains", set_text, NULL, TEXT(modecfgdomains)},
+	{"modecfgbanner", set_text, NULL, TEXT(modecfgbanner)},
+	{"ignore-peer-dns", set_bool, NULL, FIELD(ignore_peer_dns)},
+	{"share-lease", set_share_lease, NULL, FIELD(dont_share_lease)},
 
 	{"dpdtimeout", set_without_effect}, {"ikev1-dpdtimeout", set_without_effect},
 	{"dpdaction", set_obsolete},
@@ -425,8 +458,7 @@ static const struct keyword keywords[] = {
 	{"compress", NULL, "no"}, {"mobike", NULL, "no"},
 	{"enable-tcp", NULL, "no"},
 	{"aggressive", NULL, "no"}, {"aggrmode", NULL, "no"}, {"ikepad", NULL, "auto"},
-	{"nat-ikev1-method", NULL, "both"}, {"modecfgpull", NULL, "no"},
-	{"ignore-peer-dns", NULL, "no"},
+	{"nat-ikev1-method", NULL, "both"},
 	{"remote-peer-type", NULL, "ietf"}, {"remote_peer_type", NULL, "ietf"},
 	{"cisco-unity", NULL, "no"},
 	{"cisco-split", NULL, "no"}, {"nm-configured", NULL, "no"}, {"fake-strongswan", NULL, "no"},
@@ -444,10 +476,10 @@ static const struct keyword keywords[] = {
 	{"clones", NULL, "no"}, {"iptfs", NULL, "no"}, {"iptfs-fragmentation", NULL, "yes"},
 	{"nflog-group", NULL, "0"}, {"nflog", NULL, "0"},
 	{"require-id-on-certificate", NULL, "yes"},
-	{"send-redirect", NULL, "auto no"}, {"share-lease", NULL, "yes"},
+	{"send-redirect", NULL, "auto no"},
 
-	{"ah"}, {"tcp-remoteport"}, {"xauthby"}, {"xauthfail"}, {"modecfgdns"}, {"modecfgdomains"},
-	{"modecfgbanner"}, {"ppk-ids"}, {"redirect-to"}, {"accept-redirect-to"},
+	{"ah"}, {"tcp-remoteport"}, {"xauthby"}, {"xauthfail"},
+	{"ppk-ids"}, {"redirect-to"}, {"accept-redirect-to"},
 	{"iptfs-packet-size"}, {"iptfs-max-queue-size"},
 	{"iptfs-reorder-window"}, {"iptfs-init-delay"}, {"iptfs-drop-time"}, {"metric"},
 	{"sec-label"},

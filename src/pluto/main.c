@@ -9,10 +9,12 @@
 #include "daemonize.h"
 #include "pid_file.h"
 #include "pluto.h"
+#include "pools.h"
 
 #include "dataplane/dataplane.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +117,15 @@ static bool start_kernel(struct pluto *p, char *error, size_t size)
 	return p->kernel;
 }
 
+static struct pools *start_pools(const struct pluto *p)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/leases", p->options.rundir) >= (int)sizeof(path))
+		return NULL;
+	return pools_new(p->catalogue, path, pluto_now_ms);
+}
+
 static bool start_tables(struct pluto *p)
 {
 	p->catalogue = catalogue_new();
@@ -122,7 +133,8 @@ static bool start_tables(struct pluto *p)
 	p->mailbox = mailbox_new(CONTROL_MAILBOX);
 	p->proposals = proposal_cache_new();
 	p->counters = counters_new();
-	return p->catalogue && p->vault && p->mailbox && p->proposals && p->counters &&
+	p->pools = p->catalogue ? start_pools(p) : NULL;
+	return p->catalogue && p->pools && p->vault && p->mailbox && p->proposals && p->counters &&
 	       clients_init(&p->clients) && address_set_make(&p->ours, NULL, 0);
 }
 
@@ -223,6 +235,7 @@ static void stop(struct pluto *p)
 		dataplane_stop(p->dataplane);
 	if (p->vault)
 		secret_vault_free(p->vault);
+	pools_free(p->pools);
 	if (p->catalogue)
 		catalogue_free(p->catalogue);
 	credentials_free(p->credentials); /* no connection has a key of it any more */

@@ -49,6 +49,8 @@ static bool copy_end(struct connection_end *to, const struct connection_end *fro
 	to->id = identity_ref(from->id);
 	to->certificate = from->certificate ? own_certificate_ref(from->certificate) : NULL;
 	to->authority = from->authority ? identity_ref(from->authority) : NULL;
+	for (unsigned i = 0; i < 2; i++)
+		to->pools[i] = from->pools[i] ? address_pool_ref(from->pools[i]) : NULL;
 	to->selectors = NULL;
 	if (from->selector_count == 0)
 		return true;
@@ -100,6 +102,7 @@ static bool copy_rest(struct connection *to, const struct connection *from)
 	to->child_proposals = proposal_list_ref(from->child_proposals);
 	to->authorities = from->authorities ? authorities_ref(from->authorities) : NULL;
 	to->binding = from->binding ? binding_ref(from->binding) : NULL;
+	to->modecfg = modecfg_offer_ref(from->modecfg);
 	return copy_aliases(to, from) && copy_text(&to->ike_text, from->ike_text) &&
 	       copy_text(&to->esp_text, from->esp_text);
 }

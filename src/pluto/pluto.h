@@ -17,6 +17,7 @@
 
 struct dataplane;
 struct counters;
+struct pools;
 struct proposal_cache;
 struct tunnel_devices;
 struct link_watch;
@@ -49,6 +50,7 @@ struct pluto {
 	uint64_t last_serial; /* $N of connections */
 	uint32_t last_reqid;
 	struct proposal_cache *proposals;
+	struct pools *pools;
 	struct counters *counters;
 	char *secrets_list; /* --listpsks: indices of the loaded secrets, one line each */
 

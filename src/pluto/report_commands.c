@@ -97,10 +97,12 @@ void command_shuntstatus(struct pluto *p, struct client *client)
 	start(client, steps, NULL);
 }
 
-/* There are no address pools yet: none is listed. */
 void command_addresspoolstatus(struct pluto *p, struct client *client)
 {
-	(void)p, (void)client;
+	static report_step *const steps[] = {pool_status, NULL};
+
+	(void)p;
+	start(client, steps, NULL);
 }
 
 /* No process is started by this daemon. */

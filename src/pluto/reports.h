@@ -13,6 +13,8 @@ report_step status_interfaces, status_setup, status_kernel_algorithms, status_ik
 	status_shunts;
 /* connection_status.c: after report_gather_sas */
 report_step connection_list_head, connection_list, connection_list_total, connection_brief_total;
+/* pool_status.c */
+report_step pool_status;
 /* sa_reports.c */
 report_step traffic_status, show_states, brief_connections;
 

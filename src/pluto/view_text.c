@@ -106,6 +106,20 @@ static uint64_t byte_limit(const struct child_view *child)
 
 /* ---- trafficstatus ------------------------------------------------------------ */
 
+static void add_leases(struct line *line, const struct ike_sa_view *view)
+{
+	const char *before = ", lease=";
+	char ip[IP_TEXT_MAX];
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (ip_is_unset(&view->lent[i]))
+			continue;
+		line_add(line, "%s%s/%u", before, ip_text(&view->lent[i], ip),
+			ip_bits(view->lent[i].family));
+		before = ",";
+	}
+}
+
 void traffic_status_line(char *out, size_t size, const struct ike_sa_view *view,
 	const struct child_view *child, const struct ipsec_counters *counters)
 {
@@ -121,6 +135,7 @@ void traffic_status_line(char *out, size_t size, const struct ike_sa_view *view,
 		child->serial, child_name(view, child, name), protocol_name(child->protocol),
 		in->add_time, in->bytes, outward->bytes, limit_text(byte_limit(child), limit),
 		view->remote_id ? identity_text(view->remote_id, id) : "%none");
+	add_leases(&line, view);
 	line_end(&line);
 }
 

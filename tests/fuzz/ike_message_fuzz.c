@@ -1,5 +1,6 @@
 /* The first byte says what the rest is: a whole IKE message, read by every decoder; or the inner
  * chain of an SK payload, sealed, opened and read; or an SK payload of any bytes. */
+#include "cp_payload.h"
 #include "message.h"
 #include "negotiation_rules.h"
 
@@ -67,6 +68,21 @@ static void read_ts(struct bytes body)
 	sum += strlen(selectors_pair_text(ts, count, out, narrowed, text, sizeof(text)));
 }
 
+static void read_configuration(struct bytes body, struct bytes whole)
+{
+	struct configuration c;
+	char text[DOMAIN_TEXT_MAX];
+
+	if (!cp_payload_decode(body, &c))
+		return;
+	touch(c.banner, whole);
+	for (unsigned i = 0; i < c.domain_count; i++) {
+		touch(c.domains[i], whole);
+		if (configuration_domain_text(c.domains[i], text))
+			sum += strlen(text);
+	}
+}
+
 static void read_body(const struct payload *p, struct bytes whole)
 {
 	struct delete_payload del;
@@ -79,6 +95,7 @@ static void read_body(const struct payload *p, struct bytes whole)
 	read_sa(p->body);
 	read_id(p->body);
 	read_ts(p->body);
+	read_configuration(p->body, whole);
 	if (delete_payload_decode(p->body, &del)) {
 		for (unsigned i = 0; i < del.spi_count; i++)
 			sum += delete_payload_spi(&del, i);

@@ -48,6 +48,20 @@ def test_all_come_up_stay_and_go(crowd):
     assert counters['total.ike.dpd.recv'] >= 300
 
 
+def test_a_thousand_clients_ask_for_addresses(crowd):
+    clients, pluto = crowd
+    pluto.whack('--name', 'road', '--delete', status=0)
+    pluto.whack('--name', 'pool', '--id', '@responder', '--host', '192.0.2.2', '--client', '10.0.0.0/16', '--to', '--host', '%any',
+                '--id', '%any', '--addresspool', '10.200.0.0/22', '--psk', '--encrypt', '--tunnel', '--ike', IKE, '--esp', ESP, status=0)
+    for fresh in 1000, 0:
+        status, phases = load(clients, '--tunnels', '1000', '--shards', '2', '--hold', '1', '--ask-address', '--delete')
+        assert status == 0 and phases['setup']['established'] == 1000 and phases['setup']['failed'] == {}
+        pluto.wait_counter('plutonium.addresspools.in_use', 0)
+        counters = pluto.counters()
+        assert counters['plutonium.leases.fresh'] == 1000 and counters['plutonium.leases.kept'] == 1000 - fresh
+        assert counters['plutonium.addresspools.remembered'] == 1000
+
+
 def test_child_sas_are_rekeyed_while_they_are_held(crowd):
     clients, pluto = crowd
     status, phases = load(clients, '--tunnels', '100', '--hold', '9', '--rekey-after', '3')

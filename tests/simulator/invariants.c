@@ -317,6 +317,76 @@ void check_clean_end(struct world *world, uint64_t patience_ms)
 	}
 }
 
+/* ---- leases ---------------------------------------------------------------------------------- */
+
+#define LENT_MAX 1024
+
+struct lent {
+	struct ip_address address;
+	const struct identity *id;
+};
+
+static bool is_address(const struct traffic_selector *ts, const struct ip_address *address)
+{
+	return ip_equal(&ts->range.first, address) && ip_equal(&ts->range.last, address);
+}
+
+static void check_lent_selectors(struct node *node, const struct ike_sa_view *sa)
+{
+	struct child_view child;
+
+	for (unsigned i = 0; ike_engine_child_at(node->engine, sa->serial, i, &child); i++) {
+		for (unsigned k = 0; child.established && k < child.remote_ts_count; k++) {
+			if (!is_address(&child.remote_ts[k], &sa->lent[0]) &&
+				!is_address(&child.remote_ts[k], &sa->lent[1]))
+				world_fail(node->world,
+					"node %u: Child SA #%llu carries more than the address "
+					"that was lent",
+					node->index, (unsigned long long)child.serial);
+		}
+	}
+}
+
+/* Notes it. False: it is known already, of this identity. */
+static bool note_lent(struct node *node, const struct ike_sa_view *sa,
+	const struct ip_address *address, struct lent *lent, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (!ip_equal(&lent[i].address, address))
+			continue;
+		if (!identity_equal(lent[i].id, sa->remote_id))
+			world_fail(node->world, "node %u: IKE SA #%llu has another client's address",
+				node->index, (unsigned long long)sa->serial);
+		return false;
+	}
+	lent[count] = (struct lent){.address = *address, .id = sa->remote_id};
+	return true;
+}
+
+void check_leases(struct node *node, const struct address_pool *pool)
+{
+	static struct lent lent[LENT_MAX];
+	struct ike_sa_view view;
+	struct ike_walk walk;
+	unsigned count = 0;
+
+	if (!node->engine)
+		return;
+	ike_walk_start(node->engine, &walk);
+	while (count < LENT_MAX && ike_walk_next(&walk, &view)) {
+		for (unsigned i = 0; i < 2; i++) {
+			if (!ip_is_unset(&view.lent[i]))
+				count += note_lent(node, &view, &view.lent[i], lent, count);
+		}
+		if (view.connection && view.connection->remote.pools[0])
+			check_lent_selectors(node, &view);
+	}
+	ike_walk_end(&walk);
+	if (address_pool_stats(pool).in_use != count)
+		world_fail(node->world, "node %u: %u addresses are lent, the pool has %llu in use",
+			node->index, count, (unsigned long long)address_pool_stats(pool).in_use);
+}
+
 /* ---- questions --------------------------------------------------------------------------------
  */
 

@@ -16,6 +16,9 @@ void check_all_gone(struct node *node);
 void check_books(struct node *node);
 /* Takes every connection down and its policy out, shuts down and checks that all is gone. */
 void check_clean_end(struct world *world, uint64_t patience_ms);
+/* At any time: an address that the node has lent is one identity's, what an established Child SA of a
+ * client carries for it is its address and nothing else, and the pool knows how many are in use. */
+void check_leases(struct node *node, const struct address_pool *pool);
 bool connection_is_up(struct node *node, const char *name);
 /* Established Child SAs. */
 unsigned count_established(struct node *node);

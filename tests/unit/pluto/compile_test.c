@@ -74,6 +74,34 @@ static struct connection *compile_good(const char *text)
 	return c;
 }
 
+static void test_pools(void **state)
+{
+	struct connection *c = compile_good(PSK
+		"rightaddresspool=10.5.0.0/24~2001:db8::/64,10.6.0.0/24 leftsubnet=0.0.0.0/0,::/0 "
+		"leftmodecfgserver=yes rightmodecfgclient=yes modecfgpull=yes share-lease=no "
+		"modecfgdns=10.0.0.1,2001:db8::1 modecfgdomains=a.test,b.test "
+		"modecfgbanner=be~good");
+	char text[POOL_TEXT_MAX];
+
+	(void)state;
+	assert_string_equal(address_pool_text(c->remote.pools[0], text),
+		"10.5.0.0-10.5.0.255,10.6.0.0-10.6.0.255");
+	assert_string_equal(address_pool_text(c->remote.pools[1], text),
+		"2001:db8::-2001:db8::ffff:ffff:ffff:ffff");
+	assert_null(c->local.pools[0]);
+	assert_true(c->narrowing && c->dont_share_lease && c->modecfg_pull);
+	assert_true(c->local.modecfg_server && c->remote.modecfg_client);
+	assert_int_equal(c->modecfg->dns_count, 2);
+	assert_string_equal(c->modecfg->domains, "a.test b.test");
+	assert_string_equal(c->modecfg->banner, "be good");
+	connection_unref(c);
+	c = compile_good(
+		PSK "leftmodecfgclient=yes rightsubnet=0.0.0.0/0,::/0 ignore-peer-dns=yes");
+	assert_true(c->local.modecfg_client && c->ignore_peer_dns && !c->narrowing);
+	assert_null(c->modecfg);
+	connection_unref(c);
+}
+
 static void test_errors(void **state)
 {
 	static const struct {
@@ -141,6 +169,39 @@ static void test_errors(void **state)
 			"rightprotoport= with right=%any is not implemented yet"},
 		{PSK "type=transport leftsubnet=10.1.0.0/24",
 			"type=transport does not go with leftsubnet=10.1.0.0/24"},
+		{PSK "rightaddresspool=10.5.0.0/24,",
+			"rightaddresspool=10.5.0.0/24, has an empty field"},
+		{PSK "rightaddresspool=somewhere",
+			"rightaddresspool=somewhere is not a range of addresses"},
+		{PSK "rightaddresspool=2001:db8::/48/64",
+			"rightaddresspool=2001:db8::/48/64: leases of whole subnets are not "
+			"implemented yet"},
+		{PSK "rightaddresspool=10.5.0.0/24,10.5.0.9-10.5.1.9",
+			"rightaddresspool=10.5.0.0/24,10.5.0.9-10.5.1.9: 10.5.0.0/24 and "
+			"10.5.0.9-10.5.1.9 overlap"},
+		{PSK "rightaddresspool=0.0.0.0/8",
+			"rightaddresspool=0.0.0.0/8: 0.0.0.0/8 begins at the address zero"},
+		{PSK "rightaddresspool=10.5.0.0/24 rightsubnet=10.6.0.0/24",
+			"rightaddresspool= does not go with rightsubnet="},
+		{PSK "rightaddresspool=10.5.0.0/24 narrowing=no",
+			"narrowing=no does not go with rightaddresspool="},
+		{PSK "rightaddresspool=10.5.0.0/24 type=transport",
+			"type=transport does not go with rightaddresspool="},
+		{PSK "rightaddresspool=10.5.0.0/24 leftaddresspool=10.6.0.0/24",
+			"leftaddresspool= and rightaddresspool= exclude each other"},
+		{PSK "rightaddresspool=10.5.0.0/24 leftsubnet=2001:db8::/64",
+			"the address family of rightaddresspool=10.5.0.0/24 conflicts with "
+			"leftsubnet=2001:db8::/64"},
+		{PSK "rightaddresspool=2001:db8::/64",
+			"the address family of rightaddresspool=2001:db8::/64 conflicts with "
+			"left=192.0.2.1"},
+		{PSK "leftmodecfgserver=yes leftmodecfgclient=yes",
+			"leftmodecfgserver= and leftmodecfgclient= exclude each other"},
+		{PSK "leftmodecfgclient=yes rightmodecfgclient=yes",
+			"both ends cannot be the modecfgclient"},
+		{PSK "modecfgdns=10.0.0.1,gw.test", "modecfgdns=gw.test is not an IP address"},
+		{PSK "modecfgdomains=a.test,$(reboot)",
+			"modecfgdomains=$(reboot) is not a domain name"},
 		{PSK "type=passthrough", "type=passthrough is not implemented yet"},
 		{PSK "type=bridge", "type=bridge is not tunnel, transport, passthrough or drop"},
 		{PSK "keyexchange=ikev1", "keyexchange=ikev1 is not implemented yet"},
@@ -468,6 +529,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_pools),
 		cmocka_unit_test(test_errors_from_below),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_defaults),

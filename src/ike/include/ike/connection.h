@@ -6,6 +6,7 @@
 
 #include "base/ipsec.h"
 #include "crypto/credentials.h"
+#include "ike/address_pool.h"
 #include "ike/binding.h"
 #include "ike/identity.h"
 #include "ike/proposal.h"
@@ -36,7 +37,23 @@ struct connection_end {
 	struct traffic_selector *selectors; /* count 0: the host itself */
 	unsigned selector_count;
 	struct ip_address nexthop, source_ip;
+	/* Out of which this end gets its address (IPv4, IPv6); or NULL. The remote end's are lent by
+	 * us. */
+	struct address_pool *pools[2];
+	bool modecfg_server, modecfg_client; /* gives addresses by configuration payloads; asks */
 };
+
+/* What we tell clients beside their addresses. Immutable, shared by reference count. */
+#define MODECFG_DNS_MAX 8
+struct modecfg_offer {
+	uint32_t references; /* atomic */
+	unsigned dns_count;
+	struct ip_address dns[MODECFG_DNS_MAX];
+	char *domains; /* with blanks between; NULL: none */
+	char *banner;  /* NULL: none */
+};
+struct modecfg_offer *modecfg_offer_ref(struct modecfg_offer *offer); /* NULL is allowed */
+void modecfg_offer_unref(struct modecfg_offer *offer);                /* NULL is allowed */
 
 enum yes_no_auto { CHOICE_NO, CHOICE_YES, CHOICE_AUTO };
 
@@ -70,6 +87,8 @@ struct connection {
 	uint32_t priority;
 	enum send_authorities send_authorities; /* with our certificate: intermediate ones */
 	struct authorities *authorities; /* that we ask the peer to be certified by; or NULL */
+	struct modecfg_offer *modecfg; /* NULL: nothing */
+	bool modecfg_pull, ignore_peer_dns, dont_share_lease;
 	char *ike_text, *esp_text; /* ike=, esp= as given; NULL: not given */
 	uint32_t instances;        /* atomic: [N] of the newest instance of a template */
 	struct connection_binding *binding; /* NULL: to nothing */

@@ -228,6 +228,9 @@ struct ike_sa_view {
 		timeout_in_s; /* UINT64_MAX: not scheduled */
 	bool crypto_pending;  /* waits for a job */
 	uint32_t established_ago_s;
+	/* Lent by us to the peer, or given by it to us (IPv4, IPv6); unset: none. */
+	struct ip_address lent[2], given[2];
+	const char *peer_dns, *peer_domains, *peer_banner; /* with what we are given; NULL: nothing */
 	unsigned child_count;
 	struct child_view child; /* the first one; others by ike_engine_child_at */
 };
@@ -259,6 +262,7 @@ struct ike_memory {
 	uint64_t requests;     /* of ours, in flight */
 	uint64_t negotiations; /* scratch objects and IKE_SA_INIT messages, until AUTH is done; of CREATE_CHILD_SA */
 	uint64_t fragments;    /* of messages that are not complete yet */
+	uint64_t configurations; /* what configuration payloads have brought; leases are their pools' */
 	uint64_t tables;       /* by SPI, serial, identity, connection ... */
 	uint64_t slack;        /* places in pools that no object takes */
 };
