@@ -9,6 +9,7 @@ enum { /* families are followed by their members' places */
 	COUNT_STATES_ALL,
 	COUNT_STATES_IPSEC,
 	COUNT_STATES_IKE,
+	COUNT_STATES_SHUNTS, /* of failed negotiations */
 	COUNT_STATES_ANONYMOUS,
 	COUNT_STATES_AUTHENTICATED,
 	COUNT_STATES_HALF_OPEN,
@@ -53,6 +54,7 @@ enum { /* families are followed by their members' places */
 	COUNT_NO_CONNECTION,
 	COUNT_IKEV1_DROPPED,
 	COUNT_REVIVALS,
+	COUNT_ACQUIRES,
 	COUNT_FIXED /* the families that are sized by tables begin here */
 };
 

@@ -54,6 +54,7 @@ static const char *const fixed_keys[COUNT_FIXED] = {
 	[COUNT_STATES_ALL] = "current.states.all",
 	[COUNT_STATES_IPSEC] = "current.states.ipsec",
 	[COUNT_STATES_IKE] = "current.states.ike",
+	[COUNT_STATES_SHUNTS] = "current.states.shunts",
 	[COUNT_STATES_ANONYMOUS] = "current.states.iketype.anonymous",
 	[COUNT_STATES_AUTHENTICATED] = "current.states.iketype.authenticated",
 	[COUNT_STATES_HALF_OPEN] = "current.states.iketype.halfopen",
@@ -95,6 +96,7 @@ static const char *const fixed_keys[COUNT_FIXED] = {
 	[COUNT_NO_CONNECTION] = "plutonium.ikev2.refused.no_connection",
 	[COUNT_IKEV1_DROPPED] = "total.ike.ikev1.dropped",
 	[COUNT_REVIVALS] = "plutonium.ikev2.revivals",
+	[COUNT_ACQUIRES] = "plutonium.kernel.acquires",
 };
 
 static const char *const finish_names[FINISH_REASONS] = {

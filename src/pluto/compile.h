@@ -32,6 +32,7 @@ struct compile {
 	uint8_t host_family, client_family; /* asked for; 0: not */
 	int esn;                            /* 0 no, 1 yes, 2 either */
 	bool rekey_margin_given;
+	bool on_traffic; /* initiateontraffic= */
 };
 
 /* Always false. */
