@@ -108,11 +108,13 @@ static void add(struct addconn *a, const char *name, const struct keyvalues *par
 	}
 }
 
+/* A trap is there at once; how a negotiation ends is not waited for. */
 static void begin(struct addconn *a, const char *command, const char *name)
 {
 	struct control_request request = {0};
+	bool wait = strcmp(command, "route") == 0;
 
-	if (!set_argument(&request, "asynchronous", "yes")) {
+	if (!set_argument(&request, "asynchronous", wait ? "no" : "yes")) {
 		say("out of memory");
 		note_status(a, EXIT_PROBLEM);
 		return;
@@ -194,13 +196,10 @@ static void add_all(struct addconn *a, const struct conf_file *conf)
 	for (size_t i = 0; i < conf->conn_count; i++) {
 		if (!begin_of(&conf->conns[i], &how))
 			continue;
-		if (how == BEGIN_ROUTE) {
-			say("conn %s: auto=ondemand is not implemented yet: it is added only",
-				conf->conns[i].name);
-			note_status(a, EXIT_PROBLEM);
-		} else if (how == BEGIN_UP) {
+		if (how == BEGIN_ROUTE)
+			begin(a, "route", conf->conns[i].name);
+		else if (how == BEGIN_UP)
 			begin(a, "initiate", conf->conns[i].name);
-		}
 	}
 }
 

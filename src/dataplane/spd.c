@@ -192,7 +192,7 @@ static struct policy *policy_find(const struct spd *spd, const struct ipsec_poli
 	for (; node; node = table_next(node)) {
 		struct policy *policy =
 			(struct policy *)((char *)node - offsetof(struct policy, node));
-		if (policy->reqid != request->reqid ||
+		if (policy->reqid != request->reqid || policy->route != request->route ||
 			policy->local_ts_count != request->local_ts_count ||
 			policy->remote_ts_count != request->remote_ts_count)
 			continue;
@@ -268,6 +268,7 @@ static struct policy *policy_new(
 	policy->priority = request->priority;
 	policy->action = (uint8_t)request->action;
 	policy->trap = request->trap;
+	policy->route = request->route;
 	policy->group = group;
 	policy->rule_count = rules;
 	rules_of(request, policy);

@@ -51,7 +51,7 @@ struct policy {
 	uint32_t reqid;
 	uint32_t priority;
 	uint8_t action; /* enum ipsec_policy_action */
-	bool trap;
+	bool trap, route;
 	struct sa_group *group; /* NULL unless the action is IPSEC_PROTECT */
 	uint64_t acquired_ms;   /* atomic: when the last acquire was raised */
 	uint8_t local_ts_count, remote_ts_count;

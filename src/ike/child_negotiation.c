@@ -5,6 +5,18 @@
 #include "engine_state.h"
 #include "ike_auth.h"
 #include "negotiation_rules.h"
+#include "trap.h"
+
+#include <string.h>
+
+/* The selector of the packet that made us act comes first (RFC 7296, section 2.9). */
+static void put_first(
+	struct traffic_selector *ts, unsigned *count, const struct traffic_selector *first)
+{
+	memmove(ts + 1, ts, *count * sizeof(*ts));
+	ts[0] = *first;
+	(*count)++;
+}
 
 bool child_propose_selectors(struct child_sa *child)
 {
@@ -13,7 +25,13 @@ bool child_propose_selectors(struct child_sa *child)
 	struct traffic_selector local[IPSEC_SELECTORS_MAX], remote[IPSEC_SELECTORS_MAX];
 	unsigned local_count = configuration_selectors(sa, c, true, local);
 	unsigned remote_count = configuration_selectors(sa, c, false, remote);
+	struct traffic_selector mine, theirs;
 
+	if (local_count < IPSEC_SELECTORS_MAX && remote_count < IPSEC_SELECTORS_MAX &&
+		trap_trigger(child->ike_sa->engine, c, &mine, &theirs)) {
+		put_first(local, &local_count, &mine);
+		put_first(remote, &remote_count, &theirs);
+	}
 	return child_sa_set_selectors(child, local, local_count, remote, remote_count);
 }
 

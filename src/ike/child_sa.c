@@ -7,7 +7,10 @@
 #include "exchange.h"
 #include "negotiation_rules.h"
 #include "route.h"
+#include "routing.h"
 #include "sharing.h"
+#include "trap.h"
+#include "wanted.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,6 +133,8 @@ static void describe_policy(const struct child_sa *child, struct ipsec_policy *o
 	*out = (struct ipsec_policy){
 		.reqid = child->reqid,
 		.action = IPSEC_PROTECT,
+		/* What stays of it without an SA asks as a trap would; the answer is the trap's. */
+		.trap = !connection_is_template(child->connection),
 		.mode = child->mode,
 		.priority = child->connection->priority,
 		.local = sa->path.local.address,
@@ -303,6 +308,17 @@ static void log_established(struct child_sa *child, bool initiator, uint64_t rep
 		child->connection->dpd_delay_s ? "active" : "passive");
 }
 
+/* auto=keep: from now on as if the operator had initiated it. */
+static void keep_up(struct child_sa *child)
+{
+	struct ike_engine *engine = child->ike_sa->engine;
+	struct connection *c = child->connection;
+
+	if (c->keep && !connection_is_template(c) &&
+		!connection_is_wanted(engine, c, &c->remote.host))
+		wanted_add(engine, c, &c->remote.host);
+}
+
 void child_sa_established(struct child_sa *child, bool initiator, uint64_t replaced)
 {
 	child->state = CHILD_ESTABLISHED;
@@ -310,6 +326,9 @@ void child_sa_established(struct child_sa *child, bool initiator, uint64_t repla
 	count_established_child(child);
 	deadlines_child_begin(child, initiator);
 	log_established(child, initiator, replaced);
+	routing_tunnel(child, true);
+	keep_up(child);
+	trap_review(child->ike_sa->engine, child->connection);
 }
 
 void child_sa_outbound_answer(struct child_sa *child, const struct ipsec_answer *answer)
@@ -387,6 +406,7 @@ void child_sa_close(struct child_sa *child)
 		counter_sub(engine->config.counters, COUNT_STATES_IPSEC, 1);
 		counter_sub(engine->config.counters, COUNT_STATES_ALL, 1);
 		counter_sub(engine->config.counters, COUNT_STATE_CHILD, 1);
+		routing_tunnel(child, false);
 	}
 	child->replace_s = child->expire_s = 0;
 	child->newest = false;
@@ -395,6 +415,7 @@ void child_sa_close(struct child_sa *child)
 		remove_sa(child, IPSEC_OUTBOUND);
 	child->out_kernel = false;
 	child->state = CHILD_DELETING;
+	trap_review(engine, child->connection);
 }
 
 void child_sa_uninstall(struct child_sa *child)
@@ -418,6 +439,7 @@ void child_sa_free(struct child_sa *child, enum finish_reason reason)
 {
 	struct ike_engine *engine = child->ike_sa->engine;
 	struct child_sa **link = &child->ike_sa->children;
+	struct connection *c = child->connection;
 
 	child_sa_uninstall(child);
 	while (*link != child)
@@ -426,10 +448,11 @@ void child_sa_free(struct child_sa *child, enum finish_reason reason)
 	engine_count(engine, COUNT_CHILD_FINISHED + reason);
 	engine_count(engine, COUNT_CHILD_FINISHED_ALL);
 	drop_selectors(child);
-	connection_unref(child->connection);
 	table_remove(engine->children, &child->by_serial);
 	sharing_prune(child->ike_sa);
 	slab_free(engine->child_pool, child);
+	trap_review(engine, c);
+	connection_unref(c);
 }
 
 void child_sa_end(struct child_sa *child, enum finish_reason reason)

@@ -7,7 +7,7 @@
 
 /* A request's token tells the Child SA and the direction, so that an answer that comes when the
  * Child SA is gone (the last counters of a deleted one) still says what it counts. */
-enum token_kind { TOKEN_OTHER, TOKEN_INBOUND, TOKEN_OUTBOUND };
+enum token_kind { TOKEN_OTHER, TOKEN_INBOUND, TOKEN_OUTBOUND, TOKEN_TRAP /* see trap.c */ };
 static inline uint64_t ipsec_token(const struct child_sa *child, enum token_kind kind)
 {
 	return child->serial << 2 | kind;

@@ -6,6 +6,7 @@
 #include "failure.h"
 #include "route.h"
 #include "sharing.h"
+#include "trap.h"
 #include "wanted.h"
 
 static const char *refusal(const struct ike_engine *engine, const struct connection *c,
@@ -47,6 +48,7 @@ void initiate_sa(struct ike_engine *engine, struct connection *c, const struct i
 	sa->replaces = replaces;
 	ike_sa_set_connection(sa, c);
 	ike_sa_announce(sa);
+	trap_review(engine, c);
 	init_begin(sa);
 }
 
@@ -163,6 +165,7 @@ unsigned ike_engine_terminate(
 	unsigned met = 0;
 
 	wanted_forget(engine, c);
+	engine->terminating = c->serial;
 	sharing_walk_start(&walk, engine, c);
 	while ((sa = sharing_walk_next(&walk))) {
 		if (sa->state == STATE_ZOMBIE || !has_to_do_with(sa, c))
@@ -170,9 +173,20 @@ unsigned ike_engine_terminate(
 		met++;
 		leave_or_take_down(sa, c, watcher);
 	}
-	if (unroute)
-		route_remove(engine, c);
+	engine->terminating = 0;
+	trap_calm(engine, c);
+	if (unroute) {
+		trap_remove(engine, c);
+		route_remove(engine, c, false);
+	}
 	return met;
+}
+
+void ike_engine_unroute(struct ike_engine *engine, const struct connection *c, bool trap_only)
+{
+	trap_remove(engine, c);
+	if (!trap_only)
+		route_remove(engine, c, true);
 }
 
 bool ike_engine_delete_serial(struct ike_engine *engine, uint64_t serial, ike_watcher watcher)

@@ -11,7 +11,10 @@ struct connection *connection_new(const char *name)
 		return NULL;
 	c->references = 1;
 	c->name = strdup(name);
-	if (c->name == NULL) {
+	c->routing = routing_new();
+	if (c->name == NULL || c->routing == NULL) {
+		free(c->name);
+		routing_unref(c->routing);
 		free(c);
 		return NULL;
 	}
@@ -75,6 +78,7 @@ static void connection_free(struct connection *c)
 	free(c->aliases);
 	free(c->ike_text);
 	free(c->esp_text);
+	routing_unref(c->routing);
 	free(c->name);
 	free(c);
 }
@@ -98,9 +102,9 @@ static size_t end_bytes(const struct connection_end *end)
 
 size_t connection_bytes(const struct connection *c)
 {
-	size_t bytes = sizeof(*c) + text_bytes(c->name) + text_bytes(c->ike_text) +
-		       text_bytes(c->esp_text) + end_bytes(&c->local) + end_bytes(&c->remote) +
-		       (c->binding != NULL ? sizeof(*c->binding) : 0);
+	size_t bytes = sizeof(*c) + sizeof(*c->routing) + text_bytes(c->name) +
+		       text_bytes(c->ike_text) + text_bytes(c->esp_text) + end_bytes(&c->local) +
+		       end_bytes(&c->remote) + (c->binding != NULL ? sizeof(*c->binding) : 0);
 
 	for (char **alias = c->aliases; alias != NULL; alias++) {
 		bytes += sizeof(*alias) + text_bytes(*alias);

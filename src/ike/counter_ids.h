@@ -9,6 +9,7 @@ enum { /* families are followed by their members' places */
 	COUNT_STATES_ALL,
 	COUNT_STATES_IPSEC,
 	COUNT_STATES_IKE,
+	COUNT_STATES_SHUNTS, /* of failed negotiations */
 	COUNT_STATES_ANONYMOUS,
 	COUNT_STATES_AUTHENTICATED,
 	COUNT_STATES_HALF_OPEN,
@@ -56,6 +57,7 @@ enum { /* families are followed by their members' places */
 	COUNT_LEASES, /* + enum lease_kind */
 	COUNT_LEASES_REFUSED = COUNT_LEASES + LEASE_NONE,
 	COUNT_LEASES_LAST = COUNT_LEASES + LEASE_SHARED,
+	COUNT_ACQUIRES,
 	COUNT_FIXED /* the families that are sized by tables begin here */
 };
 

@@ -54,6 +54,7 @@ static const char *const fixed_keys[COUNT_FIXED] = {
 	[COUNT_STATES_ALL] = "current.states.all",
 	[COUNT_STATES_IPSEC] = "current.states.ipsec",
 	[COUNT_STATES_IKE] = "current.states.ike",
+	[COUNT_STATES_SHUNTS] = "current.states.shunts",
 	[COUNT_STATES_ANONYMOUS] = "current.states.iketype.anonymous",
 	[COUNT_STATES_AUTHENTICATED] = "current.states.iketype.authenticated",
 	[COUNT_STATES_HALF_OPEN] = "current.states.iketype.halfopen",
@@ -100,6 +101,7 @@ static const char *const fixed_keys[COUNT_FIXED] = {
 	[COUNT_LEASES + LEASE_STOLEN] = "plutonium.leases.stolen",
 	[COUNT_LEASES + LEASE_KEPT] = "plutonium.leases.kept",
 	[COUNT_LEASES + LEASE_SHARED] = "plutonium.leases.shared",
+	[COUNT_ACQUIRES] = "plutonium.kernel.acquires",
 };
 
 static const char *const finish_names[FINISH_REASONS] = {

@@ -6,6 +6,7 @@
 #include "engine_state.h"
 #include "exchange.h"
 #include "sharing.h"
+#include "trap.h"
 #include "wanted.h"
 
 #define JOB_RETRY_MS 200
@@ -68,6 +69,8 @@ void create_free(struct create_child *x)
 		old->rekeying = false;
 	secret_release(&x->private_key);
 	proposal_list_unref(x->offered);
+	if (x->connection)
+		trap_review(engine, x->connection);
 	connection_unref(x->connection);
 	if (x->watcher)
 		engine->host->release_watcher(engine->host, x->watcher);
@@ -286,6 +289,7 @@ void create_child_add(
 	x->watcher = watcher;
 	x->connection = connection_ref(c);
 	x->not_before = delay_ms ? engine_now(sa->engine) + delay_ms : 0;
+	trap_review(sa->engine, c);
 	exchange_next(sa);
 	ike_sa_schedule(sa);
 }

@@ -10,6 +10,7 @@
 #include "path.h"
 #include "route.h"
 #include "sharing.h"
+#include "trap.h"
 #include "wanted.h"
 
 #include <stdlib.h>
@@ -22,7 +23,7 @@
 static bool allocate_tables(struct ike_engine *e)
 {
 	struct table **tables[] = {&e->by_spi, &e->by_serial, &e->by_identity, &e->by_connection,
-		&e->requests, &e->children, &e->routes, &e->wanted, &e->guests};
+		&e->requests, &e->children, &e->routes, &e->traps, &e->wanted, &e->guests};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		*tables[i] = table_new();
@@ -64,9 +65,10 @@ struct ike_engine *ike_engine_new(const struct ike_engine_config *config)
 void ike_engine_free(struct ike_engine *e)
 {
 	struct table *tables[] = {e->by_spi, e->by_serial, e->by_identity, e->by_connection,
-		e->requests, e->children, e->routes, e->wanted, e->guests};
+		e->requests, e->children, e->routes, e->traps, e->wanted, e->guests};
 
 	wanted_forget_all(e); /* nothing is begun again for what goes now */
+	trap_forget_all(e);
 	while (e->oldest) {
 		for (struct child_sa *child = e->oldest->children; child; child = child->next)
 			child->in_kernel = child->out_kernel = false; /* forgotten */
@@ -192,8 +194,11 @@ static void child_asked(struct child_sa *child, const struct ipsec_answer *answe
 
 void ike_engine_ipsec_answer(struct ike_engine *engine, const struct ipsec_answer *answer)
 {
-	struct child_sa *child = engine_find_child(engine, ipsec_token_serial(answer->token));
+	struct child_sa *child;
 
+	if (trap_answer(engine, answer))
+		return;
+	child = engine_find_child(engine, ipsec_token_serial(answer->token));
 	switch (answer->op) {
 	case IPSEC_SA_DELETE:
 		count_last_traffic(engine, answer);
@@ -236,13 +241,7 @@ void ike_engine_ipsec_event(struct ike_engine *engine, const struct ipsec_event 
 	struct child_sa *child;
 
 	if (event->kind == IPSEC_ACQUIRE) {
-		struct connection *c = catalogue_by_reqid(engine->config.catalogue, event->reqid);
-
-		/* As many events come as packets: one negotiation is enough for them all. */
-		if (c && !ip_is_unset(&c->remote.host) &&
-			!connection_is_served(engine, c, &c->remote.host, NULL))
-			ike_engine_initiate(engine, c, NULL, 0);
-		connection_unref(c);
+		trap_acquire(engine, event);
 		return;
 	}
 	child = child_of_event(engine, event);

@@ -12,6 +12,7 @@ struct rate_limit {
 };
 bool rate_limit_pass(struct rate_limit *limit, uint64_t now_ms);
 
+struct trap;
 struct wanted;
 struct route;
 
@@ -27,12 +28,16 @@ struct ike_engine {
 	struct ike_host *host;
 	struct table_seed seed;
 	struct table *by_spi, *by_serial, *by_identity, *by_connection, *requests, *children,
-		*routes, *wanted, *guests;
+		*routes, *traps, *wanted, *guests;
 	struct slab_pool *sas, *child_pool, *negotiations, *creations, *guest_pool;
 	struct ike_sa *oldest, *newest;
 	struct wanted *first_wanted;
 	struct route *first_route;
 	uint64_t last_route;
+	struct trap *first_trap;
+	uint32_t last_trap;
+	uint64_t terminating; /* $N of the connection that the operator is taking down right now; 0:
+				 none */
 	uint64_t half_open, lingering;
 	uint64_t response_bytes, key_bytes, selector_bytes, message_bytes, reassembly_bytes,
 		identity_bytes, request_bytes, configuration_bytes;

@@ -10,6 +10,7 @@
 #include "fragment.h"
 #include "sharing.h"
 #include "unique.h"
+#include "trap.h"
 #include "wanted.h"
 
 #include <stdlib.h>
@@ -119,6 +120,8 @@ void ike_sa_set_state(struct ike_sa *sa, enum ike_state state)
 		configuration_drop(sa);
 		serves_no_more(sa);
 	}
+	if (sa->connection)
+		trap_review(sa->engine, sa->connection);
 }
 
 /* ---- birth --------------------------------------------------------------------- */
@@ -436,6 +439,8 @@ void ike_sa_free(struct ike_sa *sa, enum finish_reason reason)
 	free(sa->keys);
 	identity_unref(sa->local_id);
 	identity_unref(sa->remote_id);
+	if (sa->connection)
+		trap_review(engine, sa->connection);
 	connection_unref(sa->connection);
 	slab_free(engine->sas, sa);
 }

@@ -2,6 +2,8 @@
 #include "route.h"
 
 #include "engine_state.h"
+#include "routing.h"
+#include "sharing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +11,8 @@
 struct route {
 	struct table_node node;
 	struct route *next, **link;
-	uint64_t connection_serial, number;
+	struct connection *connection;
+	uint64_t number;
 	uint32_t reqid;
 	uint8_t local_ts_count, remote_ts_count;
 	struct traffic_selector ts[];
@@ -17,19 +20,6 @@ struct route {
 
 /* A peer may narrow otherwise each time; the policies of so many narrowings are kept. */
 #define ROUTES_MAX 16
-
-static struct route *route_find(struct ike_engine *engine, uint64_t connection_serial)
-{
-	struct table_node *node = table_first(engine->routes, table_hash_u64(connection_serial));
-
-	for (; node; node = table_next(node)) {
-		struct route *r = container_of(node, struct route, node);
-
-		if (r->connection_serial == connection_serial)
-			return r;
-	}
-	return NULL;
-}
 
 static void route_uninstall(struct ike_engine *engine, struct route *r)
 {
@@ -51,6 +41,8 @@ static void route_unlink(struct ike_engine *engine, struct route *r)
 	*r->link = r->next;
 	if (r->next)
 		r->next->link = r->link;
+	routing_release(engine, r->connection);
+	connection_unref(r->connection);
 	free(r);
 }
 
@@ -77,7 +69,7 @@ static bool make_room(struct ike_engine *engine, const struct child_sa *child)
 	for (; node; node = table_next(node)) {
 		struct route *r = container_of(node, struct route, node);
 
-		if (r->connection_serial != serial)
+		if (r->connection->serial != serial)
 			continue;
 		if (route_is_of(r, child))
 			return false;
@@ -106,7 +98,6 @@ void route_remember(struct ike_engine *engine, const struct child_sa *child)
 	r = calloc(1, sizeof(*r) + count * sizeof(*child->ts));
 	if (!r)
 		return;
-	r->connection_serial = serial;
 	r->number = ++engine->last_route;
 	r->reqid = child->reqid;
 	r->local_ts_count = child->local_ts_count;
@@ -116,6 +107,8 @@ void route_remember(struct ike_engine *engine, const struct child_sa *child)
 		free(r);
 		return;
 	}
+	r->connection = connection_ref(child->connection);
+	routing_hold(engine, r->connection);
 	r->link = &engine->first_route;
 	r->next = engine->first_route;
 	if (r->next)
@@ -129,11 +122,32 @@ void route_forget_all(struct ike_engine *engine)
 		route_unlink(engine, engine->first_route);
 }
 
-void route_remove(struct ike_engine *engine, const struct connection *c)
+static bool is_used(struct ike_engine *engine, const struct route *r)
 {
-	struct route *r;
+	const struct ike_sa *sa;
+	struct sharing_walk walk;
 
-	while ((r = route_find(engine, c->serial))) {
+	sharing_walk_start(&walk, engine, r->connection);
+	while ((sa = sharing_walk_next(&walk))) {
+		for (const struct child_sa *child = sa->children; child; child = child->next) {
+			if (child->in_kernel && child->state != CHILD_DELETING &&
+				route_is_of(r, child))
+				return true;
+		}
+	}
+	return false;
+}
+
+void route_remove(struct ike_engine *engine, const struct connection *c, bool unused)
+{
+	struct table_node *node = table_first(engine->routes, table_hash_u64(c->serial)), *next;
+
+	for (; node; node = next) {
+		struct route *r = container_of(node, struct route, node);
+
+		next = table_next(node);
+		if (r->connection->serial != c->serial || (unused && is_used(engine, r)))
+			continue;
 		route_uninstall(engine, r);
 		route_unlink(engine, r);
 	}

@@ -8,8 +8,8 @@
 /* The child's policy is being installed for its (permanent) connection. Where the peer narrows otherwise
  * than before, the older policies stay besides: what they cover is dropped, not opened. */
 void route_remember(struct ike_engine *engine, const struct child_sa *child);
-/* Removes the policy, if there is one. */
-void route_remove(struct ike_engine *engine, const struct connection *c);
+/* Removes the policies, if there are any; with `unused`, only those that no Child SA here uses. */
+void route_remove(struct ike_engine *engine, const struct connection *c, bool unused);
 void route_forget_all(struct ike_engine *engine);
 
 #endif

@@ -87,6 +87,17 @@ static void revive(struct ike_engine *engine, struct engine_timer *timer)
 		wanted_later(engine, w->connection, &w->remote);
 }
 
+bool wanted_hurry(struct ike_engine *engine, const struct connection *c)
+{
+	struct wanted *w = wanted_find(engine, c, &c->remote.host);
+
+	if (!w || !timer_is_armed(&w->timer.timer))
+		return false;
+	engine->host->cancel(engine->host, &w->timer.timer);
+	revive(engine, &w->timer);
+	return true;
+}
+
 void wanted_later(
 	struct ike_engine *engine, const struct connection *c, const struct ip_address *remote)
 {

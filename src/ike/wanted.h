@@ -11,6 +11,8 @@ void wanted_add(struct ike_engine *engine, struct connection *c, const struct ip
 /* Nothing could be begun now: tries again a little later, if it is wanted. */
 void wanted_later(
 	struct ike_engine *engine, const struct connection *c, const struct ip_address *remote);
+/* It waits for its next attempt: that begins now. False: it does not, or is not wanted. */
+bool wanted_hurry(struct ike_engine *engine, const struct connection *c);
 /* Is there an SA (`but_by` not counted) that serves the connection, or is about to? */
 bool connection_is_served(const struct ike_engine *engine, const struct connection *c,
 	const struct ip_address *remote, const struct ike_sa *but_by);

@@ -204,13 +204,13 @@ static struct kernel *xfrm_open(const struct kernel_config *config, char *error,
 	unsigned sas, policies;
 	int result = ENOMEM;
 
-	(void)config;
 	if (!sync)
 		return NULL;
 	if (x && spi_sequence_init(&x->spis) && (x->policies = xfrm_policies_new()))
 		result = xfrm_sync_remove_ours(sync, &sas, &policies);
 	if (result == 0) {
 		x->kernel.backend = &kernel_xfrm_backend;
+		x->acquire_expires_s = config->acquire_expires_s;
 		log_left_over(sas, policies);
 		probe_all(x, sync);
 		result = bypass_neighbours(sync);
@@ -237,6 +237,7 @@ static void xfrm_close(struct kernel *kernel)
 
 	if (!x->keep_state && (!sync || xfrm_sync_remove_ours(sync, &sas, &policies) != 0))
 		log_line(LOG_LINE_ERROR, "XFRM: SAs and policies may be left in the kernel");
+	xfrm_hold_end(x);
 	xfrm_sync_close(sync);
 	xfrm_policies_free(x->policies);
 	free(x);

@@ -9,6 +9,7 @@
  * xfrm_event.c    what the kernel says by itself
  * xfrm_policy.c   which policy holds which selector
  * xfrm_message.c, xfrm_selector.c, xfrm_algorithm.c, xfrm_binding.c  the kernel's data
+ * xfrm_hold.c     settings of the kernel that traps need
  * xfrm_sync.c     asking and waiting: at the start and the end only */
 #ifndef KERNEL_XFRM_H
 #define KERNEL_XFRM_H
@@ -30,6 +31,9 @@ struct xfrm_kernel {
 	uint64_t encrs, integs; /* bit n: number n */
 	bool esn, esn_aead;
 	bool keep_state;
+	uint32_t acquire_expires_s;
+	unsigned holding;          /* atomic: what traps need of the kernel has been set */
+	char larval_drop[16];      /* as it was before; empty: not changed */
 	unsigned channels;         /* atomic: opened so far */
 	uint64_t sas;              /* atomic: of all channels */
 	struct kernel_stats stats; /* atomic */
@@ -111,6 +115,14 @@ void xfrm_events_poll(struct xfrm_channel *c);
 /* The SA is past a limit; the kernel has removed a hard one. */
 void xfrm_event_expired(struct xfrm_channel *c, struct xfrm_sa *sa, bool hard,
 	const struct ipsec_counters *counters);
+
+/* ---- xfrm_hold.c ---- */
+/* A trap comes whose packets may wait: once, sets this network namespace so that packets wait for
+ * their SA (net.core.xfrm_larval_drop 0), and how long a question stays open (xfrm_acq_expires).
+ * Any channel. */
+void xfrm_hold_begin(struct xfrm_kernel *x);
+/* As it was. */
+void xfrm_hold_end(struct xfrm_kernel *x);
 
 /* ---- xfrm_receive.c: many datagrams a call ---- */
 struct xfrm_receive *xfrm_receive_new(void);

@@ -589,13 +589,15 @@ static int prepare_add(struct xfrm_channel *c, struct xfrm_request *r, const str
 	return error;
 }
 
-static int prepare_policy(struct xfrm_request *r, const struct ipsec_policy *p)
+static int prepare_policy(
+	struct xfrm_channel *c, struct xfrm_request *r, const struct ipsec_policy *p)
 {
 	r->values = (struct xfrm_policy_values){
 		.reqid = p->reqid,
 		.action = (uint8_t)p->action,
 		.mode = (uint8_t)p->mode,
 		.trap = p->trap,
+		.route = p->route,
 		.priority = p->priority,
 		.local = p->local,
 		.remote = p->remote,
@@ -603,6 +605,8 @@ static int prepare_policy(struct xfrm_request *r, const struct ipsec_policy *p)
 		.mark_out = p->mark_out,
 		.interface_id = p->interface_id,
 	};
+	if (p->hold)
+		xfrm_hold_begin(c->xfrm);
 	if (p->local_ts_count > IPSEC_SELECTORS_MAX || p->remote_ts_count > IPSEC_SELECTORS_MAX)
 		return EINVAL;
 	return xfrm_selectors(p->local_ts, p->local_ts_count, p->remote_ts, p->remote_ts_count,
@@ -617,7 +621,7 @@ static int prepare(
 	if (request->op == IPSEC_SA_ADD)
 		return prepare_add(c, r, &request->sa);
 	if (is_policy(r))
-		return prepare_policy(r, &request->policy);
+		return prepare_policy(c, r, &request->policy);
 	if (request->op == IPSEC_SA_MOVE &&
 		(!request->sa.local.address.family ||
 			request->sa.local.address.family != request->sa.remote.address.family))

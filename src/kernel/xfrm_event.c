@@ -20,6 +20,21 @@ static void tell(struct xfrm_channel *c, const struct ipsec_event *event)
 
 /* ---- acquire -------------------------------------------------------------------- */
 
+/* RFC 4301, section 4.4.1.1: type and code are one number, the same for both sides. The kernel has
+ * the type where source ports are, and the code where destination ports are. */
+static bool has_type_and_code(uint8_t protocol)
+{
+	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6 || protocol == IPPROTO_MH;
+}
+
+static void set_type_and_code(const struct xfrm_selector *s, struct traffic_selector *ts)
+{
+	if (!has_type_and_code(s->proto) || !s->sport_mask)
+		return;
+	ts->port_first = ts->port_last =
+		(uint16_t)(ntohs(s->sport) << 8 | (s->dport_mask ? ntohs(s->dport) & 0xff : 0));
+}
+
 static struct traffic_selector side(
 	const xfrm_address_t *a, const struct xfrm_selector *s, uint16_t port, uint16_t mask)
 {
@@ -60,6 +75,8 @@ static void take_acquire(struct xfrm_channel *c, struct nlmsghdr *message)
 		.local_ts = side(&a->sel.saddr, &a->sel, a->sel.sport, a->sel.sport_mask),
 		.remote_ts = side(&a->sel.daddr, &a->sel, a->sel.dport, a->sel.dport_mask),
 	};
+	set_type_and_code(&a->sel, &event.local_ts);
+	set_type_and_code(&a->sel, &event.remote_ts);
 	tell(c, &event);
 }
 

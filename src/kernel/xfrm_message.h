@@ -36,7 +36,7 @@ int xfrm_put_sa_moved(struct nl_msg *msg, struct nlmsghdr *state, const struct i
 struct xfrm_policy_values {
 	uint32_t reqid;
 	uint8_t action, mode; /* enum ipsec_policy_action, ipsec_mode */
-	bool trap;
+	bool trap, route;
 	uint32_t priority;
 	struct ip_address local, remote;
 	struct ipsec_mark mark_in, mark_out;

@@ -17,7 +17,7 @@ struct policy;
 struct holding {
 	struct table_node node; /* by key; first, so that a node is its holding */
 	struct policy *policy;
-	uint64_t order; /* of all holdings of a key the highest is installed */
+	uint64_t order; /* of all holdings of a key and rank the highest is installed */
 	struct xfrm_selector selector;
 	struct ipsec_mark mark;
 	uint8_t holds;
@@ -98,12 +98,25 @@ static bool selectors_equal(const struct xfrm_selector *a, const struct xfrm_sel
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
+/* A trap of the connection itself gives way to the policies of SAs; a shunt does not. */
+static bool gives_way(const struct holding *h)
+{
+	return h->policy->values.route && h->policy->values.action == IPSEC_PROTECT;
+}
+
+static bool precedes(const struct holding *a, const struct holding *b)
+{
+	if (gives_way(a) != gives_way(b))
+		return gives_way(b);
+	return a->order > b->order;
+}
+
 /* In one direction. */
 static struct holding *installed(const struct xfrm_policies *p, const struct xfrm_selector *s,
 	const struct xfrm_policy_values *v, uint8_t direction)
 {
 	const struct ipsec_mark *mark = direction == HOLDS_OUT ? &v->mark_out : &v->mark_in;
-	struct holding *newest = NULL;
+	struct holding *first = NULL;
 
 	for (struct table_node *n =
 			table_first(p->by_selector, key_hash(p, s, mark, v->interface_id));
@@ -113,16 +126,17 @@ static struct holding *installed(const struct xfrm_policies *p, const struct xfr
 		if ((h->holds & direction) && selectors_equal(&h->selector, s) &&
 			ipsec_mark_equal(&h->mark, mark) &&
 			h->policy->values.interface_id == v->interface_id &&
-			(!newest || h->order > newest->order))
-			newest = h;
+			(!first || precedes(h, first)))
+			first = h;
 	}
-	return newest;
+	return first;
 }
 
-static bool policy_is(const struct policy *p, uint32_t reqid, const struct xfrm_selector *selectors,
-	unsigned count)
+static bool policy_is(const struct policy *p, const struct xfrm_policy_values *wanted,
+	const struct xfrm_selector *selectors, unsigned count)
 {
-	if (p->values.reqid != reqid || p->selector_count != count)
+	if (p->values.reqid != wanted->reqid || p->values.route != wanted->route ||
+		p->selector_count != count)
 		return false;
 	for (unsigned i = 0; i < count; i++)
 		if (!selectors_equal(&p->holdings[i * (p->count / count)].selector, &selectors[i]))
@@ -136,17 +150,19 @@ static bool same_binding(const struct xfrm_policy_values *a, const struct xfrm_p
 	       ipsec_mark_equal(&a->mark_out, &b->mark_out) && a->interface_id == b->interface_id;
 }
 
-/* `bound`: with these marks and this interface; NULL: with any. */
-static struct policy *find(const struct xfrm_policies *policies, uint32_t reqid,
-	const struct xfrm_selector *selectors, unsigned count,
-	const struct xfrm_policy_values *bound)
+/* By reqid, `route` and selectors; `bound`: and with these marks and this interface, else with any. */
+static struct policy *find(const struct xfrm_policies *policies,
+	const struct xfrm_policy_values *wanted, const struct xfrm_selector *selectors,
+	unsigned count, bool bound)
 {
-	for (struct table_node *n = table_first(policies->by_reqid, table_hash_u64(reqid)); n;
+	uint64_t hash = table_hash_u64(wanted->reqid);
+
+	for (struct table_node *n = table_first(policies->by_reqid, hash); n;
 		n = table_next(n)) {
 		struct policy *p = (struct policy *)n;
 
-		if (policy_is(p, reqid, selectors, count) &&
-			(!bound || same_binding(&p->values, bound)))
+		if (policy_is(p, wanted, selectors, count) &&
+			(!bound || same_binding(&p->values, wanted)))
 			return p;
 	}
 	return NULL;
@@ -162,13 +178,6 @@ static void change_in(uint8_t direction, const struct xfrm_selector *selector,
 	}
 	change(arg, XFRM_POLICY_IN, selector, values, present);
 	change(arg, XFRM_POLICY_FWD, selector, values, present);
-}
-
-static void change_all(const struct holding *h, xfrm_policy_change *change, void *arg)
-{
-	for (uint8_t direction = HOLDS_OUT; direction <= HOLDS_IN; direction++)
-		if (h->holds & direction)
-			change_in(direction, &h->selector, &h->policy->values, true, change, arg);
 }
 
 static void take_out(struct xfrm_policies *policies, struct policy *p, unsigned holdings)
@@ -225,27 +234,34 @@ static struct policy *make(struct xfrm_policies *policies, const struct xfrm_pol
 	return NULL;
 }
 
-/* What came after it, by another channel, stands. */
-static void change_installed(const struct xfrm_policies *policies, const struct holding *h,
+/* Whoever is first, or nobody. */
+static void tell_installed(const struct xfrm_policies *policies,
+	const struct xfrm_selector *selector, const struct xfrm_policy_values *values,
+	uint8_t direction, xfrm_policy_change *change, void *arg)
+{
+	struct holding *h = installed(policies, selector, values, direction);
+
+	change_in(direction, selector, h ? &h->policy->values : values, h, change, arg);
+}
+
+static void tell_holding(const struct xfrm_policies *policies, const struct holding *h,
 	xfrm_policy_change *change, void *arg)
 {
-	const struct xfrm_policy_values *v = &h->policy->values;
-
 	for (uint8_t direction = HOLDS_OUT; direction <= HOLDS_IN; direction++)
-		if ((h->holds & direction) &&
-			installed(policies, &h->selector, v, direction) == h)
-			change_in(direction, &h->selector, v, true, change, arg);
+		if (h->holds & direction)
+			tell_installed(policies, &h->selector, &h->policy->values, direction,
+				change, arg);
 }
 
 int xfrm_policies_add(struct xfrm_policies *policies, const struct xfrm_policy_values *values,
 	const struct xfrm_selector *selectors, unsigned count, bool again,
 	xfrm_policy_change *change, void *arg)
 {
-	struct policy *p = find(policies, values->reqid, selectors, count, values);
+	struct policy *p = find(policies, values, selectors, count, true);
 
-	if (again) {
+	if (again) { /* what came after it, by another channel, stands */
 		for (unsigned i = 0; p && i < p->count; i++)
-			change_installed(policies, &p->holdings[i], change, arg);
+			tell_holding(policies, &p->holdings[i], change, arg);
 		return 0;
 	}
 	if (p)
@@ -254,19 +270,9 @@ int xfrm_policies_add(struct xfrm_policies *policies, const struct xfrm_policy_v
 		return ENOMEM;
 	for (unsigned i = 0; i < p->count; i++) {
 		p->holdings[i].order = ++policies->order;
-		change_all(&p->holdings[i], change, arg);
+		tell_holding(policies, &p->holdings[i], change, arg);
 	}
 	return 0;
-}
-
-/* Whoever is next, or nobody. */
-static void tell_installed(const struct xfrm_policies *policies,
-	const struct xfrm_selector *selector, const struct xfrm_policy_values *values,
-	uint8_t direction, xfrm_policy_change *change, void *arg)
-{
-	struct holding *h = installed(policies, selector, values, direction);
-
-	change_in(direction, selector, h ? &h->policy->values : values, h, change, arg);
 }
 
 static void take_back(struct xfrm_policies *policies, struct holding *h, xfrm_policy_change *change,
@@ -297,7 +303,7 @@ int xfrm_policies_remove(struct xfrm_policies *policies, struct xfrm_policy_valu
 	const struct xfrm_selector *selectors, unsigned count, bool again,
 	xfrm_policy_change *change, void *arg)
 {
-	struct policy *p = find(policies, values->reqid, selectors, count, again ? values : NULL);
+	struct policy *p = find(policies, values, selectors, count, again);
 
 	if (!p) {
 		if (again)

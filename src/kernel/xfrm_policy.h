@@ -1,7 +1,9 @@
 /* Which policy holds which selector. The kernel has one policy for a selector, mark, interface and direction; two
  * connections, or two lives of one, may ask for the same. The newest is installed, and the one
- * before it comes back when that goes. Shared by all channels: what is decided and its sending must
- * happen under one lock, so that the kernel sees decisions in their order. Private to the room. */
+ * before it comes back when that goes; a connection's own trap (`route`) stands behind the policies
+ * of SAs, whose end points may have moved. Shared by all channels: what is decided and its sending
+ * must happen under one lock, so that the kernel sees decisions in their order. Private to the
+ * room. */
 #ifndef KERNEL_XFRM_POLICY_H
 #define KERNEL_XFRM_POLICY_H
 
@@ -24,7 +26,7 @@ typedef void xfrm_policy_change(void *arg, uint8_t direction, const struct xfrm_
 int xfrm_policies_add(struct xfrm_policies *policies, const struct xfrm_policy_values *values,
 	const struct xfrm_selector *selectors, unsigned count, bool again,
 	xfrm_policy_change *change, void *arg);
-/* Found by reqid and selectors; what it was is then in `values`, and wanted there when it is asked `again`. */
+/* Found by reqid, selectors and `route`; what it was is then in `values`, and wanted there when it is asked `again`. */
 int xfrm_policies_remove(struct xfrm_policies *policies, struct xfrm_policy_values *values,
 	const struct xfrm_selector *selectors, unsigned count, bool again,
 	xfrm_policy_change *change, void *arg);

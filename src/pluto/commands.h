@@ -16,6 +16,7 @@ typedef void command_handler(struct pluto *p, struct client *client);
 command_handler command_add, command_delete; /* connection_commands.c */
 command_handler command_initiate, command_terminate, command_deletestate, command_rekey,
 	command_delete_sa; /* sa_commands.c */
+command_handler command_route, command_unroute, command_suspend; /* route_commands.c */
 command_handler command_listen, command_unlisten, command_rereadsecrets, command_ddos_mode,
 	command_clearstats, command_shutdown, command_listpsks,
 	command_rereadall; /* daemon_commands.c */

@@ -36,6 +36,7 @@ struct compile {
 	bool rekey_margin_given;
 	const char *modecfgdns, *modecfgdomains, *modecfgbanner;
 	bool narrowing_given;
+	bool on_traffic; /* initiateontraffic= */
 };
 
 /* Always false. */

@@ -18,6 +18,7 @@ static const struct {
 } methods[] = {
 	{"secret", AUTH_METHOD_SECRET, 0},
 	{"psk", AUTH_METHOD_SECRET, 0},
+	{"never", AUTH_METHOD_NEVER, 0},
 	/* The old names allow the old method too: RSA with SHA-1 (RFC 7296, section 3.8). */
 	{"rsasig", AUTH_METHOD_SIGNATURE,
 		SCHEMES_RSA_PSS | SCHEMES_RSA_PKCS1 | SCHEME_BIT(SIGNATURE_RSA_SHA1)},
@@ -82,6 +83,10 @@ static bool compile_method(struct compile *cc, const struct end_text *t, struct 
 	}
 	if (cc->authby)
 		return parse_methods(cc, "authby", cc->authby, e);
+	if (cc->c->shunt != IPSEC_PROTECT) {
+		e->auth = AUTH_METHOD_NEVER;
+		return true;
+	}
 	e->auth = AUTH_METHOD_SIGNATURE;
 	e->schemes = SCHEMES_SHA2;
 	return true;
@@ -169,10 +174,26 @@ static bool compile_send_authorities(struct compile *cc)
 	return true;
 }
 
+/* A shunt never negotiates, and nothing else is told never to. */
+static bool method_fits(
+	struct compile *cc, const struct end_text *t, const struct connection_end *e)
+{
+	if (cc->c->shunt != IPSEC_PROTECT && e->auth != AUTH_METHOD_NEVER)
+		return compile_fail(cc, "type=%s goes with authby=never only",
+			cc->c->shunt == IPSEC_BYPASS ? "passthrough" : "drop");
+	if (cc->c->shunt != IPSEC_PROTECT && cc->on_traffic)
+		return compile_fail(cc, "initiateontraffic= does not go with type=%s",
+			cc->c->shunt == IPSEC_BYPASS ? "passthrough" : "drop");
+	return cc->c->shunt != IPSEC_PROTECT || e->auth != AUTH_METHOD_NEVER ||
+	       compile_fail(cc, "%s%s=never needs type=passthrough or type=drop",
+		       t->auth ? t->side : "", t->auth ? "auth" : "authby");
+}
+
 bool compile_auth(struct compile *cc, const struct end_text *t, struct connection_end *e)
 {
-	return compile_method(cc, t, e) && load_certificate(cc, t, e) && key_is_allowed(cc, t, e) &&
-	       compile_authority(cc, t, e) && compile_send_certificate(cc, t, e);
+	return compile_method(cc, t, e) && method_fits(cc, t, e) && load_certificate(cc, t, e) &&
+	       key_is_allowed(cc, t, e) && compile_authority(cc, t, e) &&
+	       compile_send_certificate(cc, t, e);
 }
 
 /* ---- identities that certificates give --------------------------------------------- */

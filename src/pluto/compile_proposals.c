@@ -134,6 +134,12 @@ static bool fit_kernel(struct compile *cc, struct proposal_list *list)
 
 /* ---- both lists --------------------------------------------------------------- */
 
+/* It has proposals like any other, for reports, but nobody is ever offered them. */
+static bool is_shunt(const struct compile *cc)
+{
+	return cc->c->shunt != IPSEC_PROTECT;
+}
+
 static struct proposal_list *parse(struct compile *cc, bool ike)
 {
 	char reason[256] = "out of memory";
@@ -146,7 +152,7 @@ static struct proposal_list *parse(struct compile *cc, bool ike)
 		compile_fail(cc, "%s=%s: %s", ike ? "ike" : "esp", text ? text : "", reason);
 		return NULL;
 	}
-	if (!ike && cc->context->kernel && !fit_kernel(cc, list)) {
+	if (!ike && cc->context->kernel && !is_shunt(cc) && !fit_kernel(cc, list)) {
 		proposal_list_unref(list);
 		return NULL;
 	}
@@ -159,6 +165,8 @@ static struct proposal_list *find_or_parse(struct compile *cc, bool ike)
 	struct proposal_list *list;
 	char *key;
 
+	if (is_shunt(cc))
+		return parse(cc, ike);
 	/* No text can be "=": it stands for the defaults. */
 	if (asprintf(&key, "%s %d %s", ike ? "ike" : "esp", ike ? 0 : cc->esn, text ? text : "=") <
 		0) {

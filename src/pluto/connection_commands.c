@@ -7,6 +7,8 @@
 #include "pluto.h"
 #include "tell.h"
 
+#include "config/conf_file.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -64,12 +66,13 @@ static struct connection *orient(struct pluto *p, struct connection *c)
 
 static void say_added(struct pluto *p, struct client *client, const struct connection *c)
 {
+	const char *kind = c->shunt == IPSEC_PROTECT ? "IKEv2" : "never-negotiate";
 	char why[ORIENT_TEXT_MAX];
 
 	if (c->oriented)
-		tell(client, RC_OK, "\"%s\": added oriented IKEv2 connection", c->name);
+		tell(client, RC_OK, "\"%s\": added oriented %s connection", c->name, kind);
 	else
-		tell(client, RC_OK, "\"%s\": added unoriented IKEv2 connection (%s)", c->name,
+		tell(client, RC_OK, "\"%s\": added unoriented %s connection (%s)", c->name, kind,
 			connection_unoriented_text(c, &p->ours, why));
 	if (c->oriented && c->local.ike_port && c->local.ike_port != p->options.ike_port)
 		tell(client, RC_OK,
@@ -81,6 +84,15 @@ static void say_added(struct pluto *p, struct client *client, const struct conne
 static void failed(struct client *client, const char *name, const char *why)
 {
 	tell(client, RC_FATAL, "\"%.255s\": failed to add connection: %s", name, why);
+}
+
+/* --initiateontraffic: it is not only loaded, but waits for traffic. */
+static bool initiates_on_traffic(const struct client *client)
+{
+	const char *value = keyvalues_get(&client->request.connection, "initiateontraffic");
+	bool yes;
+
+	return value && conf_bool(value, &yes) && yes;
 }
 
 static void add_compiled(struct pluto *p, struct client *client, struct connection *c)
@@ -107,6 +119,8 @@ static void add_compiled(struct pluto *p, struct client *client, struct connecti
 		if (error == 0) {
 			p->last_serial++;
 			say_added(p, client, c);
+			if (initiates_on_traffic(client))
+				connection_route(p, client, c, true);
 		} else {
 			bindings_detach(p, c);
 			failed(client, c->name,

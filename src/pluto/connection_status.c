@@ -46,6 +46,13 @@ static struct connection *next_connection(struct report *r)
 	return catalogue_by_alias(catalogue, r->filter.name, r->alias_at++);
 }
 
+static bool is_routed_without_sa(const struct report *r, const struct connection *c)
+{
+	const struct sa_entry *sas = sa_index_find(r->sas, c->serial);
+
+	return routing_state(c->routing) != ROUTING_NONE && !(sas && sas->child);
+}
+
 /* A connection a step: others may come and go between two. */
 enum step_result connection_list(struct report *r)
 {
@@ -54,6 +61,7 @@ enum step_result connection_list(struct report *r)
 	if (!c)
 		return STEP_DONE;
 	say_connection(r, c);
+	r->routed += is_routed_without_sa(r, c);
 	connection_unref(c);
 	return STEP_MORE;
 }
@@ -63,9 +71,9 @@ enum step_result connection_list_total(struct report *r)
 	unsigned long long active = sa_index_active(r->sas);
 
 	report_text_line(r, "%s", "");
-	/* Without --route, what is routed is what is active. */
+	/* Instances are routed by their SAs, other connections also without. */
 	report_text_line(r, "Total IPsec connections: loaded %zu, routed %llu, active %llu",
-		catalogue_count(r->pluto->catalogue), active, active);
+		catalogue_count(r->pluto->catalogue), active + r->routed, active);
 	report_text_line(r, "%s", "");
 	return STEP_DONE;
 }

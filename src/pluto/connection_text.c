@@ -68,9 +68,16 @@ static void begin(struct line *line, const struct connection *c)
 	line_add(line, "\"%s\":   ", c->name);
 }
 
-static const char *routing(const struct connection_facts *f)
+static const char *routing(const struct connection *c, const struct connection_facts *f)
 {
-	return f->sas && f->sas->child ? "routed-tunnel" : "unrouted";
+	static const char *const words[] = {[ROUTING_NONE] = "unrouted",
+		[ROUTING_NEVER_NEGOTIATE] = "routed-never-negotiate",
+		[ROUTING_ONDEMAND] = "routed-ondemand",
+		[ROUTING_NEGOTIATION] = "routed-negotiation",
+		[ROUTING_FAILURE] = "routed-failure",
+		[ROUTING_TUNNEL] = "routed-tunnel"};
+
+	return f->sas && f->sas->child ? "routed-tunnel" : words[routing_state(c->routing)];
 }
 
 static void add_head(
@@ -81,7 +88,7 @@ static void add_head(
 	line_add(line, "\"%s\": ", c->name);
 	connection_topology(line, c);
 	line_add(line, "; %s; my_ip=unset; their_ip=unset;\n",
-		c->oriented ? routing(f) : "unoriented");
+		c->oriented ? routing(c, f) : "unoriented");
 	begin(line, c);
 	if (!c->oriented) {
 		line_add(line, "host: unoriented;\n");
@@ -273,13 +280,24 @@ static void add_hash_policy(struct line *line, const struct connection *c)
 static void add_policy(struct line *line, const struct connection *c)
 {
 	begin(line, c);
-	line_add(line, "policy: %s+%s+%s+%s%s%s%s%s%s%s;\n", c->ikev1 ? "IKEv1" : "IKEv2",
+	if (c->shunt != IPSEC_PROTECT) {
+		line_add(line, "policy: %s+%s+%s%s;\n", c->ikev1 ? "IKEv1" : "IKEv2",
+			policy_name(&c->local), c->shunt == IPSEC_BYPASS ? "PASS" : "DROP",
+			routing_is_wanted(c->routing) ? "+ROUTE" : "");
+		return;
+	}
+	line_add(line, "policy: %s+%s+%s+%s%s%s%s%s%s%s%s%s%s%s;\n", c->ikev1 ? "IKEv1" : "IKEv2",
 		policy_name(&c->local), c->protocol == IPSEC_AH ? "AUTHENTICATE" : "ENCRYPT",
 		c->mode == IPSEC_TUNNEL ? "TUNNEL" : "TRANSPORT", c->pfs ? "+PFS" : "",
 		c->rekey ? "" : "+DONT_REKEY", c->reauth ? "+REAUTH" : "",
 		c->narrowing ? "+IKEV2_ALLOW_NARROWING" : "",
 		offers_esn(c, SN_32BIT) ? "+ESN_NO" : "",
-		offers_esn(c, SN_EXTENDED) ? "+ESN_YES" : "");
+		offers_esn(c, SN_EXTENDED) ? "+ESN_YES" : "",
+		c->failure_shunt == IPSEC_BYPASS    ? "+failurePASS"
+		: c->failure_shunt == IPSEC_DISCARD ? "+failureDROP"
+						    : "",
+		c->negotiation_pass ? "+NEGO_PASS" : "", c->keep ? "+KEEP" : "",
+		routing_is_wanted(c->routing) ? "+ROUTE" : "");
 	begin(line, c);
 	add_hash_policy(line, c);
 }
@@ -361,7 +379,7 @@ static void add_routing(
 	const struct sa_entry *sas = f->sas;
 
 	begin(line, c);
-	line_add(line, "routing: %s;", routing(f));
+	line_add(line, "routing: %s;", routing(c, f));
 	if (sas && sas->child)
 		line_add(line, " owner: Child SA #%" PRIu64 ";", sas->child);
 	if (sas && sas->ike)

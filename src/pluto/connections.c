@@ -48,8 +48,12 @@ static bool replace(struct pluto *p, struct connection *changed)
 {
 	char error[256];
 
-	if (bindings_attach(p, changed, error, sizeof(error)))
-		return catalogue_replace(p->catalogue, changed) == 0;
+	if (bindings_attach(p, changed, error, sizeof(error))) {
+		if (catalogue_replace(p->catalogue, changed) != 0)
+			return false;
+		connection_reroute(p, changed);
+		return true;
+	}
 	log_line(LOG_LINE_ERROR, "\"%s\": not oriented: %s", changed->name, error);
 	return true;
 }

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 
+struct client;
 struct pluto;
 
 /* The connection of that name, else all that have it as an alias: a NULL-terminated array of
@@ -19,5 +20,12 @@ void connections_orient(struct pluto *p);
 /* Takes it out of the catalogue and its SAs and policies down; `watcher` is told when that is done
  * (0: nobody). */
 void connection_remove(struct pluto *p, struct connection *c, ike_watcher watcher);
+
+/* Has it routed now, or as soon as it is oriented. What is wrong is told to the client, who waits
+ * for the outcome if `wait`. `client` may be NULL. */
+void connection_route(struct pluto *p, struct client *client, struct connection *c, bool wait);
+/* Its orientation has changed: what the operator wants routed is routed as it is now, or not at
+ * all. */
+void connection_reroute(struct pluto *p, struct connection *c);
 
 #endif

@@ -160,11 +160,56 @@ static bool set_type(
 		cc->c->mode = IPSEC_TUNNEL;
 	else if (strcasecmp(value, "transport") == 0)
 		cc->c->mode = IPSEC_TRANSPORT;
-	else if (strcasecmp(value, "passthrough") == 0 || strcasecmp(value, "pass") == 0 ||
-		 strcasecmp(value, "drop") == 0 || strcasecmp(value, "reject") == 0)
-		return not_built(cc, k, end, value);
+	else if (strcasecmp(value, "passthrough") == 0 || strcasecmp(value, "pass") == 0)
+		cc->c->shunt = IPSEC_BYPASS;
+	else if (strcasecmp(value, "drop") == 0 || strcasecmp(value, "reject") == 0)
+		cc->c->shunt = IPSEC_DISCARD;
 	else
 		return bad_value(cc, k, end, value, "tunnel, transport, passthrough or drop");
+	return true;
+}
+
+/* "hold" and "reject" are older names of drop. */
+static bool set_failure_shunt(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+{
+	if (strcasecmp(value, "none") == 0)
+		cc->c->failure_shunt = IPSEC_PROTECT;
+	else if (strcasecmp(value, "pass") == 0 || strcasecmp(value, "passthrough") == 0)
+		cc->c->failure_shunt = IPSEC_BYPASS;
+	else if (strcasecmp(value, "drop") == 0 || strcasecmp(value, "hold") == 0 ||
+		 strcasecmp(value, "reject") == 0)
+		cc->c->failure_shunt = IPSEC_DISCARD;
+	else
+		return bad_value(cc, k, end, value, "none, pass or drop");
+	return true;
+}
+
+static bool set_negotiation_shunt(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+{
+	if (strcasecmp(value, "pass") == 0 || strcasecmp(value, "passthrough") == 0)
+		cc->c->negotiation_pass = true;
+	else if (strcasecmp(value, "drop") == 0 || strcasecmp(value, "hold") == 0)
+		cc->c->negotiation_pass = false;
+	else
+		return bad_value(cc, k, end, value, "pass or drop");
+	return true;
+}
+
+/* Once it is added, connection_commands.c has it routed. */
+static bool set_on_traffic(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+{
+	return conf_bool(value, &cc->on_traffic) || bad_value(cc, k, end, value, "yes or no");
+}
+
+/* What addconn does at the start is its business, but "keep" lasts. */
+static bool set_auto(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+{
+	(void)k, (void)end;
+	cc->c->keep = strcasecmp(value, "keep") == 0;
 	return true;
 }
 
@@ -352,14 +397,6 @@ static bool set_obsolete(
 	return true;
 }
 
-/* addconn's business. */
-static bool set_elsewhere(
-	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
-{
-	(void)cc, (void)k, (void)end, (void)value;
-	return true;
-}
-
 /* ---- the tables --------------------------------------------------------------- */
 
 #define TEXT(f)     offsetof(struct compile, f)
@@ -394,7 +431,7 @@ static const struct keyword end_keywords[] = {
 };
 
 static const struct keyword keywords[] = {
-	{"auto", set_elsewhere},
+	{"auto", set_auto},
 	{"connalias", set_aliases},
 	{"type", set_type},
 	{"hostaddrfamily", set_family},
@@ -433,6 +470,9 @@ static const struct keyword keywords[] = {
 	{"decap-dscp", set_bool, NULL, FIELD(decap_dscp)},
 	{"nopmtudisc", set_bool, NULL, FIELD(no_pmtu_discovery)},
 	{"priority", set_count32, NULL, FIELD(priority)},
+	{"failureshunt", set_failure_shunt},
+	{"negotiationshunt", set_negotiation_shunt},
+	{"initiateontraffic", set_on_traffic},
 	{"reqid", set_reqid},
 	{"fragmentation", set_fragmentation},
 	{"mark", set_text, NULL, TEXT(binding.mark)},
@@ -471,8 +511,8 @@ static const struct keyword keywords[] = {
 	{"send-esp-tfc-padding-not-supported", NULL, "no"},
 	{"send-no-esp-tfc", NULL, "no"}, {"tfc", NULL, "0"},
 	{"reject-simultaneous-ike-auth", NULL, "no"},
-	{"accept-redirect", NULL, "no"}, {"overlapip", NULL, "no"}, {"failureshunt", NULL, "none"},
-	{"negotiationshunt", NULL, "drop hold"}, {"encap-dscp", NULL, "yes"},
+	{"accept-redirect", NULL, "no"}, {"overlapip", NULL, "no"},
+	{"encap-dscp", NULL, "yes"},
 	{"clones", NULL, "no"}, {"iptfs", NULL, "no"}, {"iptfs-fragmentation", NULL, "yes"},
 	{"nflog-group", NULL, "0"}, {"nflog", NULL, "0"},
 	{"require-id-on-certificate", NULL, "yes"},

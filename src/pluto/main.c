@@ -111,7 +111,9 @@ static bool start_dataplane(struct pluto *p, char *error, size_t size)
 
 static bool start_kernel(struct pluto *p, char *error, size_t size)
 {
-	struct kernel_config config = {.backend = backend_name(&p->options), .dataplane = p->dataplane};
+	struct kernel_config config = {.backend = backend_name(&p->options),
+		.dataplane = p->dataplane,
+		.acquire_expires_s = p->options.acquire_expires_s};
 
 	p->kernel = kernel_open(&config, error, size);
 	return p->kernel;
@@ -152,6 +154,7 @@ static bool start_shards(struct pluto *p, char *error, size_t size)
 		.nat_port = o->nat_port,
 		.fragment_datagram = o->fragment_size,
 		.keep_alive_s = o->keep_alive_s,
+		.shunt_life_s = o->shunt_life_s,
 		.unique_ids = o->unique_ids,
 		.steering = !o->no_steering,
 		.pin = true,

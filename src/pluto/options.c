@@ -406,6 +406,37 @@ static bool set_keep_alive(struct options *o, const struct row *row, const char 
 	return true;
 }
 
+static bool duration_s(const struct row *row, const char *value, uint32_t *out, FILE *err)
+{
+	unsigned long long ms;
+
+	if (!conf_duration_ms(value, 1000, &ms) || ms < 1000 || ms > 86400000ull)
+		return bad_value(row, value, "a duration from a second to a day", err);
+	*out = (uint32_t)(ms / 1000);
+	return true;
+}
+
+static bool set_shunt_life(struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	return duration_s(row, value, &o->shunt_life_s, err);
+}
+
+static bool set_acquire_expires(
+	struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	return duration_s(row, value, &o->acquire_expires_s, err);
+}
+
+/* Each shunt ends when its time has come: there is no scan whose period could be set. */
+static bool set_shunt_interval(
+	struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	uint32_t ignored;
+
+	(void)o;
+	return duration_s(row, value, &ignored, err);
+}
+
 /* The system's default takes some 250 datagrams: a herd of peers that come back at once overflows
  * it, and then their retransmission timers decide how long it takes. What is not used is not
  * allocated. 0 on the command line asks for the system's default. */
@@ -542,6 +573,10 @@ static const struct row rows[] = {
 	{"ddos-ike-threshold", ROW_REQUIRED, set_ddos_threshold, "ddos-ike-threshold"},
 	{"max-halfopen-ike", ROW_REQUIRED, set_max_half_open, "max-halfopen-ike"},
 	{"keep-alive", ROW_REQUIRED, set_keep_alive, "keep-alive"},
+	{NULL, ROW_REQUIRED, set_shunt_life, "shuntlifetime"},
+	{"expire-shunt-interval", ROW_REQUIRED, set_shunt_interval, "expire-shunt-interval"},
+	{NULL, ROW_REQUIRED, set_acquire_expires, "expire-lifetime"},
+	{NULL, ROW_REQUIRED, set_acquire_expires, "xfrmlifetime"},
 	{"keep_alive", ROW_REQUIRED, set_keep_alive},
 	{"ike-socket-bufsize", ROW_REQUIRED, set_socket_buffer, "ike-socket-bufsize"},
 	{"ike-fragment-size", ROW_REQUIRED, set_fragment_size, "ike-fragment-size"},
@@ -596,7 +631,6 @@ static const struct row rows[] = {
 	{"listen-udp", ROW_YES_NO, NULL, "listen-udp"},
 	{"ike-socket-errqueue", ROW_YES_NO, NULL, "ike-socket-errqueue"},
 	{"nflog-all", ROW_REQUIRED, NULL, "nflog-all"},
-	{"expire-shunt-interval", ROW_REQUIRED, NULL, "expire-shunt-interval"},
 	{"seeddev", ROW_REQUIRED, NULL, "seeddev"}, {"seedbits", ROW_REQUIRED, NULL, "seedbits"},
 	{"ikev1-reject", ROW_FLAG, NULL, "ikev1-policy"}, {"ikev1-drop", ROW_FLAG},
 	{"vendorid", ROW_REQUIRED, NULL, "myvendorid"},
@@ -604,8 +638,7 @@ static const struct row rows[] = {
 	{"global-redirect", ROW_REQUIRED, NULL, "global-redirect"},
 	{"global-redirect-to", ROW_REQUIRED, NULL, "global-redirect-to"},
 	{NULL, ROW_REQUIRED, NULL, "loglimit"},
-	{NULL, ROW_REQUIRED, NULL, "shuntlifetime"}, {NULL, ROW_REQUIRED, NULL, "seccomp"},
-	{NULL, ROW_REQUIRED, NULL, "expire-lifetime"}, {NULL, ROW_REQUIRED, NULL, "xfrmlifetime"},
+	{NULL, ROW_REQUIRED, NULL, "seccomp"},
 	{NULL, ROW_REQUIRED, NULL, "dns-resolver"},
 };
 /* clang-format on */
@@ -754,6 +787,8 @@ bool options_init(struct options *o)
 		.ocsp_cache_size = 1000,
 		.ocsp_cache_min_age_s = 3600,
 		.ocsp_cache_max_age_s = 86400};
+	o->shunt_life_s = 900;
+	o->acquire_expires_s = 30;
 	return set_rundir(o, NULL, RUNDIR_DEFAULT, stderr) &&
 	       replace_text(&o->secrets_file, SECRETS_DEFAULT, stderr) &&
 	       replace_text(&o->nss_dir, NSS_DEFAULT, stderr) &&

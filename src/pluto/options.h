@@ -39,6 +39,7 @@ struct options {
 	enum ddos_mode ddos_mode;
 	uint64_t ddos_threshold, max_half_open;
 	uint32_t keep_alive_s;
+	uint32_t shunt_life_s, acquire_expires_s; /* shuntlifetime=, expire-lifetime= */
 	unsigned keys_ahead;
 	size_t socket_buffer;
 	bool interfaces_unmanaged; /* xfrm interfaces are made by others */

@@ -96,6 +96,8 @@ static bool copy_rest(struct connection *to, const struct connection *from)
 	to->local = own.local;
 	to->remote = own.remote;
 	to->instances = __atomic_load_n(&from->instances, __ATOMIC_RELAXED);
+	routing_unref(own.routing);
+	to->routing = routing_ref(from->routing);
 	to->aliases = NULL;
 	to->ike_text = to->esp_text = NULL;
 	to->ike_proposals = proposal_list_ref(from->ike_proposals);

@@ -74,8 +74,8 @@ enum step_result status_setup(struct report *r)
 	report_text_line(
 		r, "dnssec-enable=no, dnssec-rootkey-file=<unset>, dnssec-anchors=<unset>");
 	report_text_line(r, "pluto_version=%s, pluto_vendorid=<unset>", PLUTONIUM_VERSION);
-	report_text_line(r, "nhelpers=%d, uniqueids=%s, shuntlifetime=900s, expire-lifetime=30s",
-		o->nhelpers, o->unique_ids ? "yes" : "no");
+	report_text_line(r, "nhelpers=%d, uniqueids=%s, shuntlifetime=%us, expire-lifetime=%us",
+		o->nhelpers, o->unique_ids ? "yes" : "no", o->shunt_life_s, o->acquire_expires_s);
 	report_text_line(r, "logfile='%s', logappend=%s, logip=yes, audit-log=no",
 		o->log_file     ? o->log_file
 		: o->stderr_log ? "<stderr>"
@@ -167,14 +167,6 @@ enum step_result status_ike_algorithms(struct report *r)
 			report_text_line(r,
 				"algorithm IKE Key Exchange Method (DH): name=%s, bits=%u", a->name,
 				a->ke_bits);
-	report_text_line(r, "%s", "");
-	return STEP_DONE;
-}
-
-/* Shunts without a connection do not exist yet. */
-enum step_result status_shunts(struct report *r)
-{
-	report_text_line(r, "Bare Shunt list:");
 	report_text_line(r, "%s", "");
 	return STEP_DONE;
 }

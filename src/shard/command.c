@@ -80,6 +80,18 @@ static void initiate(struct shard *shard, struct errand *e)
 	shard_finish_errand(shard, e, 1);
 }
 
+static void route(struct shard *shard, struct errand *e)
+{
+	ike_engine_route(shard->engine, e->connection, e->watcher);
+	shard_finish_errand(shard, e, 1);
+}
+
+static void unroute(struct shard *shard, struct errand *e)
+{
+	ike_engine_unroute(shard->engine, e->connection, e->trap_only);
+	shard_finish_errand(shard, e, 0);
+}
+
 static void terminate(struct shard *shard, struct errand *e)
 {
 	shard_finish_errand(shard, e,
@@ -146,6 +158,12 @@ void shard_take_command(struct shard *shard, struct mail *mail)
 	switch (e->kind) {
 	case COMMAND_INITIATE:
 		initiate(shard, e);
+		break;
+	case COMMAND_ROUTE:
+		route(shard, e);
+		break;
+	case COMMAND_UNROUTE:
+		unroute(shard, e);
 		break;
 	case COMMAND_TERMINATE:
 		terminate(shard, e);

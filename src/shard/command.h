@@ -8,6 +8,8 @@ struct shard;
 
 enum command_kind {
 	COMMAND_INITIATE,
+	COMMAND_ROUTE,
+	COMMAND_UNROUTE,
 	COMMAND_TERMINATE,
 	COMMAND_REKEY,
 	COMMAND_DELETE,
@@ -33,7 +35,7 @@ struct errand {
 	 * for one, this one is the last, and the same for all that could share. */
 	bool sharing;
 	unsigned home;
-	bool unroute, unwant;
+	bool unroute, trap_only, unwant;
 	enum ike_sa_kind sa_kind;
 	uint64_t serial;
 	unsigned patience_ms;

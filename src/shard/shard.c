@@ -272,6 +272,7 @@ static struct ike_engine *make_engine(struct shard *shard)
 		.nat_port = set->config.nat_port,
 		.fragment_datagram = set->config.fragment_datagram,
 		.keep_alive_s = set->config.keep_alive_s,
+		.shunt_life_s = set->config.shunt_life_s,
 		.unique_ids = set->config.unique_ids,
 		.cookie_secret = set->cookie_secret,
 	};

@@ -312,6 +312,12 @@ void shard_set_ddos_mode(struct shard_set *set, enum ddos_mode mode)
 	__atomic_store_n(&set->ddos_mode, (int)mode, __ATOMIC_RELAXED);
 }
 
+/* Kernel channels are numbered as shards are (see start_threads). */
+static unsigned home_of(const struct shard_set *set, const struct connection *c)
+{
+	return c->reqid % set->count;
+}
+
 void shard_set_initiate(struct shard_set *set, struct connection *c,
 	const struct ip_address *remote, ike_watcher watcher)
 {
@@ -322,7 +328,27 @@ void shard_set_initiate(struct shard_set *set, struct connection *c,
 	if (remote != NULL) {
 		e->remote = *remote;
 	}
-	shard_set_post(set, set->next_initiator++ % set->count, &e->commands[0].mail);
+	shard_set_post(set,
+		connection_is_template(c) ? set->next_initiator++ % set->count : home_of(set, c),
+		&e->commands[0].mail);
+}
+
+void shard_set_route(struct shard_set *set, struct connection *c, ike_watcher watcher)
+{
+	struct errand *e = errand_new(COMMAND_ROUTE, 1, false, watcher, c);
+	if (e != NULL) {
+		shard_set_post(set, home_of(set, c), &e->commands[0].mail);
+	}
+}
+
+void shard_set_unroute(
+	struct shard_set *set, struct connection *c, bool trap_only, ike_watcher watcher)
+{
+	struct errand *e = errand_new(COMMAND_UNROUTE, set->count, true, watcher, c);
+	if (e != NULL) {
+		e->trap_only = trap_only;
+		post_everywhere(set, e);
+	}
 }
 
 void shard_set_terminate(

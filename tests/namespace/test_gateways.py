@@ -133,6 +133,38 @@ def test_protected_traffic_never_leaves_in_clear(lab):
     assert not pair.clear_packets()
 
 
+def test_traffic_brings_a_trapped_tunnel_up(lab):
+    """The first packets are dropped, as a dataplane holds none; what a sender repeats gets through."""
+    pair = Pair(lab).connect()
+    west = pair.plutos[0]
+    west.whack('--name', 'pair', '--route', status=0)
+    for _ in range(2):
+        assert pair.ping(count=8, check=False) >= 4
+        assert 'routing: routed-tunnel;' in west.whack('--connectionstatus', '--name', 'pair').text
+        west.whack('--name', 'pair', '--terminate', status=0)
+        pair.plutos[1].wait_counter('current.states.ipsec', 0)
+        assert 'routing: routed-ondemand;' in west.whack('--connectionstatus', '--name', 'pair').text
+    assert west.log_text().count('initiating IKEv2 connection') == 2
+    assert not pair.clear_packets()
+
+
+def test_shunts_on_the_dataplane(lab):
+    """What is narrower decides: first it is passed, then dropped, beside a trap that would protect it."""
+    pair = Pair(lab).connect()
+    for i, gateway in enumerate(pair.gateways):
+        gateway.sysctl('net.ipv4.ip_forward', 1)
+        gateway.ip('route', 'add', INNER[4][1 - i][2], 'via', OUTER[4][1 - i])
+    west = pair.plutos[0]
+    west.whack('--name', 'pair', '--route', status=0)
+    for kind, answers in ('--pass', 2), ('--drop', 0):
+        west.whack('--name', 'shunt', '--host', OUTER[4][0], '--client', '10.1.0.0/24', '--to', '--host', OUTER[4][1],
+                   '--client', '10.2.0.10/32', '--auth-never', kind, status=0)
+        west.whack('--name', 'shunt', '--route', status=0)
+        assert pair.ping(count=2, check=False) == answers
+        west.whack('--name', 'shunt', '--delete', status=0)
+    assert west.counters()['current.states.ike'] == 0
+
+
 def test_deleted_connection_opens_the_way(lab):
     """--delete takes the policy away: then, and only then, the kernel's route is used."""
     pair = Pair(lab).connect()

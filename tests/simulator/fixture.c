@@ -31,6 +31,10 @@ static struct connection *connection_of(struct fixture *f, const struct side_con
 	c->rekey = !config->dont_rekey;
 	c->reauth = config->reauth;
 	c->pfs = config->pfs;
+	c->shunt = config->shunt;
+	c->failure_shunt = config->failure_shunt;
+	c->negotiation_pass = config->negotiation_pass;
+	c->keep = config->keep;
 	c->retransmit_interval_ms = 500;
 	c->retransmit_timeout_s =
 		config->retransmit_timeout_s ? config->retransmit_timeout_s : 3;

@@ -23,7 +23,8 @@ struct side_config {
 	uint16_t fragment_datagram;
 	uint32_t dpd_s, life_s, keying_tries, retransmit_timeout_s, margin_s;
 	enum yes_no_auto encapsulation;
-	bool initial_contact, pfs, reauth, dont_rekey;
+	bool initial_contact, pfs, reauth, dont_rekey, negotiation_pass, keep;
+	enum ipsec_policy_action shunt, failure_shunt;
 	uint32_t child_life_s; /* 0: as life_s */
 };
 

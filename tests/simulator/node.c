@@ -311,7 +311,10 @@ static struct kernel_policy digest_of(const struct ipsec_policy *policy)
 		mix_selectors(0xcbf29ce484222325u, policy->local_ts, policy->local_ts_count);
 
 	digest = mix_selectors(digest, policy->remote_ts, policy->remote_ts_count);
-	return (struct kernel_policy){.reqid = policy->reqid, .selectors = digest};
+	return (struct kernel_policy){.reqid = policy->reqid,
+		.selectors = mix(digest, &policy->route, sizeof(policy->route)),
+		.action = policy->action,
+		.trap = policy->trap};
 }
 
 static unsigned find_policy(const struct node *node, const struct ipsec_policy *policy)
@@ -330,12 +333,29 @@ bool node_has_policy(const struct node *node, const struct ipsec_policy *policy)
 	return find_policy(node, policy) < node->policy_count;
 }
 
+const struct kernel_policy *node_route_policy(const struct node *node, const struct connection *c)
+{
+	struct ipsec_policy policy = {.reqid = c->reqid,
+		.route = true,
+		.local_ts = c->local.selectors,
+		.local_ts_count = c->local.selector_count,
+		.remote_ts = c->remote.selectors,
+		.remote_ts_count = c->remote.selector_count};
+	unsigned i = find_policy(node, &policy);
+
+	return i < node->policy_count ? &node->policies[i] : NULL;
+}
+
 static int policy_add(struct node *node, const struct ipsec_policy *policy)
 {
 	if (random_chance(&node->world->random, node->kernel_errors))
 		return EINVAL;
-	if (node_has_policy(node, policy))
+	unsigned i = find_policy(node, policy);
+
+	if (i < node->policy_count) {
+		node->policies[i] = digest_of(policy);
 		return 0;
+	}
 	if (node->policy_count == NODE_POLICIES_MAX)
 		return ENOMEM;
 	node->policies[node->policy_count++] = digest_of(policy);

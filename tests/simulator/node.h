@@ -21,6 +21,8 @@ struct kernel_sa {
 struct kernel_policy {
 	uint32_t reqid;
 	uint64_t selectors; /* a digest */
+	enum ipsec_policy_action action;
+	bool trap;
 };
 
 struct node {
@@ -79,5 +81,7 @@ const struct ipsec_sa *node_outbound_sa(const struct node *node, uint32_t spi, u
 const struct ipsec_sa *node_sending_sa(const struct node *node, uint32_t reqid);
 unsigned node_live_sas(const struct node *node);
 bool node_has_policy(const struct node *node, const struct ipsec_policy *policy);
+/* The policy that --route has installed for the connection, as it is now. NULL: none. */
+const struct kernel_policy *node_route_policy(const struct node *node, const struct connection *c);
 
 #endif

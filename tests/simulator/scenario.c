@@ -41,7 +41,7 @@ struct run {
 	struct world *world;
 	struct plan plans[NODES_MAX * NODES_MAX];
 	unsigned plan_count;
-	bool kernel_errors;
+	bool kernel_errors, traps;
 	struct tally *tally;
 };
 
@@ -226,6 +226,46 @@ static void do_rekey(struct world *world, unsigned at, void *arg)
 	}
 }
 
+static void do_route(struct world *world, unsigned at, void *arg)
+{
+	struct plan *plan = arg;
+	struct node *node = world->nodes[at];
+	struct connection *c = catalogue_by_name(node->catalogue, plan->name);
+
+	if (node->engine && !connection_is_template(c))
+		ike_engine_route(node->engine, c, node_watcher(node));
+	connection_unref(c);
+}
+
+static void do_unroute(struct world *world, unsigned at, void *arg)
+{
+	struct plan *plan = arg;
+	struct node *node = world->nodes[at];
+	struct connection *c = catalogue_by_name(node->catalogue, plan->name);
+
+	if (node->engine)
+		ike_engine_unroute(node->engine, c, at & 1);
+	connection_unref(c);
+}
+
+/* Some packets at once. */
+static void do_traffic(struct world *world, unsigned at, void *arg)
+{
+	struct plan *plan = arg;
+	struct node *node = world->nodes[at];
+	struct connection *c = catalogue_by_name(node->catalogue, plan->name);
+	struct ipsec_event event = {.kind = IPSEC_ACQUIRE,
+		.reqid = c->reqid,
+		.local_ts = c->local.selectors[0],
+		.remote_ts = c->remote.selectors[0]};
+
+	event.local_ts.range.last = event.local_ts.range.first;
+	event.remote_ts.range.last = event.remote_ts.range.first;
+	for (unsigned i = 0; node->engine && i < 5; i++)
+		ike_engine_ipsec_event(node->engine, &event);
+	connection_unref(c);
+}
+
 static void do_start(struct world *world, unsigned at, void *arg)
 {
 	(void)arg;
@@ -295,6 +335,52 @@ static void schedule_chaos(struct run *run)
 		world->nodes[i]->kernel_errors = 10;
 }
 
+/* With dice of their own: the other seeds go on as they always went. */
+static void schedule_traps(struct run *run)
+{
+	struct world *world = run->world;
+	struct random_source dice = {world->seed * 31 + 7};
+
+	run->traps = world->seed % 3 == 0;
+	for (unsigned i = 0; run->traps && i < run->plan_count; i++) {
+		struct plan *plan = &run->plans[i];
+		const unsigned ends[] = {plan->initiator, plan->responder};
+
+		for (unsigned e = 0; e < 2; e++) {
+			for (unsigned n = random_below(&dice, 4); n; n--)
+				world_act(world, ends[e], random_below(&dice, CHAOS_MS), do_route,
+					plan);
+			for (unsigned n = random_below(&dice, 20); n; n--)
+				world_act(world, ends[e], random_below(&dice, CHAOS_MS + CALM_MS),
+					do_traffic, plan);
+			if (random_chance(&dice, 30))
+				world_act(world, ends[e], random_below(&dice, CHAOS_MS), do_unroute,
+					plan);
+		}
+	}
+}
+
+/* What is trapped comes up by traffic, within the longest pause after failures. */
+static void check_traps(struct run *run)
+{
+	for (unsigned i = 0; run->traps && i < run->plan_count; i++)
+		do_traffic(run->world, run->plans[i].initiator, &run->plans[i]);
+	world_run(run->world, run->world->now_ms + (run->traps ? 120000 : 0));
+	for (unsigned i = 0; run->traps && i < run->plan_count; i++) {
+		const struct plan *plan = &run->plans[i];
+		struct node *node = run->world->nodes[plan->initiator];
+		struct connection *c = catalogue_by_name(node->catalogue, plan->name);
+
+		if (node_route_policy(node, c) && !plan->wrong_secret && !plan->wrong_selectors &&
+			!plan->incompatible && !run->kernel_errors &&
+			!connection_is_up(node, plan->name))
+			world_fail(run->world,
+				"%s is trapped at node %u, and traffic does not bring it up",
+				plan->name, plan->initiator);
+		connection_unref(c);
+	}
+}
+
 static void begin_calm(struct run *run)
 {
 	struct world *world = run->world;
@@ -330,10 +416,12 @@ bool scenario_run(
 	current = &run;
 	build(&run);
 	schedule_chaos(&run);
+	schedule_traps(&run);
 	world_run(world, CHAOS_MS);
 	begin_calm(&run);
 	world_run(world, world->now_ms + CALM_MS);
 	check_wanted(&run);
+	check_traps(&run);
 	check_agreement(world, SETTLE_MS);
 	for (unsigned i = 0; i < world->node_count; i++)
 		check_books(world->nodes[i]);

@@ -242,22 +242,6 @@ static void work_under_way_outlives_its_sa(void **state)
 
 /* ---- the gateway's own events ---------------------------------------------------------------- */
 
-static void many_acquires_make_one_negotiation(void **state)
-{
-	struct fixture *f = fixture_new(&usual, &usual, false);
-	struct ipsec_event event = {.kind = IPSEC_ACQUIRE, .reqid = f->west_connection->reqid};
-
-	(void)state;
-	for (unsigned i = 0; i < 50; i++)
-		ike_engine_ipsec_event(f->west->engine, &event);
-	assert_int_equal(ike_engine_sa_count(f->west->engine), 1);
-	fixture_pass(f, 2000);
-	assert_int_equal(count_established(f->west), 1);
-	ike_engine_ipsec_event(f->west->engine, &event);
-	assert_int_equal(ike_engine_sa_count(f->west->engine), 1);
-	end(f);
-}
-
 static void both_soft_limits_make_one_replacement(void **state)
 {
 	struct fixture *f = fixture_new(&usual, &usual, false);
@@ -423,7 +407,6 @@ int main(void)
 		cmocka_unit_test(garbage_is_answered_and_logged_within_limits),
 		cmocka_unit_test(half_open_count_comes_down_again),
 		cmocka_unit_test(work_under_way_outlives_its_sa),
-		cmocka_unit_test(many_acquires_make_one_negotiation),
 		cmocka_unit_test(both_soft_limits_make_one_replacement),
 		cmocka_unit_test(replacement_that_fails_is_tried_again),
 		cmocka_unit_test(nothing_is_revived_by_who_does_not_listen),

@@ -310,6 +310,86 @@ static void marks_and_interfaces_make_policies_of_their_own(void **state)
 	kernel_close(kernel);
 }
 
+/* What a connection has of its own, beside the policies of its SAs. */
+static void submit_route(struct kernel_channel *channel, enum ipsec_op op,
+	enum ipsec_policy_action action, uint64_t token)
+{
+	struct traffic_selector l, r;
+	struct ipsec_request request = {.op = op, .token = token};
+	assert_true(traffic_selector_parse("10.1.0.0/24", &l));
+	assert_true(traffic_selector_parse("10.2.0.0/24", &r));
+	request.policy = (struct ipsec_policy){
+		.reqid = 16385,
+		.action = action,
+		.mode = IPSEC_TUNNEL,
+		.local = ip_v4(0xc0000201),
+		.remote = ip_v4(0xc0000203),
+		.trap = action == IPSEC_PROTECT,
+		.hold = action == IPSEC_PROTECT,
+		.route = true,
+		.local_ts = &l,
+		.remote_ts = &r,
+		.local_ts_count = 1,
+		.remote_ts_count = 1,
+	};
+	kernel_channel_submit(channel, &request);
+}
+
+static int larval_drop(void)
+{
+	FILE *f = fopen("/proc/sys/net/core/xfrm_larval_drop", "r");
+	int n = -1;
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%d", &n), 1);
+	fclose(f);
+	return n;
+}
+
+static void trap_stands_behind_its_tunnel(void **state)
+{
+	(void)state;
+	needs_kernel();
+	struct kernel *kernel = open_kernel();
+	struct kernel_channel *a = open_channel(kernel), *b = open_channel(kernel);
+	start_over();
+	assert_int_equal(larval_drop(), 1);
+	submit_route(a, IPSEC_POLICY_ADD, IPSEC_PROTECT, 0);
+	await_answers(a, 1);
+	assert_int_equal(larval_drop(), 0); /* the packet that asks waits for its answer */
+	assert_int_equal(count_of("dst 192.0.2.3"), 1);
+	/* The tunnel's, of another channel; the trap again: it stays behind. */
+	submit_policy(b, IPSEC_POLICY_ADD, 16385, "10.2.0.0/24", 1);
+	await_answers(b, 2);
+	assert_int_equal(count_of("dst 192.0.2.2"), 1);
+	submit_route(a, IPSEC_POLICY_ADD, IPSEC_PROTECT, 2);
+	await_answers(a, 3);
+	assert_int_equal(count_of("dst 192.0.2.2"), 1);
+	assert_int_equal(count_of("^src 10"), 3);
+	/* A shunt comes to the front, and the trap goes back behind. */
+	submit_route(a, IPSEC_POLICY_ADD, IPSEC_DISCARD, 3);
+	await_answers(a, 4);
+	assert_int_equal(count_of("action block"), 3);
+	submit_route(a, IPSEC_POLICY_ADD, IPSEC_BYPASS, 4);
+	await_answers(a, 5);
+	assert_int_equal(count_of("action block"), 0);
+	assert_int_equal(count_of("reqid 16385"), 0);
+	submit_route(a, IPSEC_POLICY_ADD, IPSEC_PROTECT, 5);
+	await_answers(a, 6);
+	assert_int_equal(count_of("dst 192.0.2.2"), 1);
+	/* Each goes by itself. */
+	submit_policy(b, IPSEC_POLICY_DELETE, 16385, "10.2.0.0/24", 6);
+	await_answers(b, 7);
+	assert_int_equal(count_of("dst 192.0.2.3"), 1);
+	submit_route(a, IPSEC_POLICY_DELETE, IPSEC_PROTECT, 7);
+	await_answers(a, 8);
+	assert_int_equal(errors[7], 0);
+	assert_int_equal(count_of("^src 10"), 0);
+	kernel_channel_close(a);
+	kernel_channel_close(b);
+	kernel_close(kernel);
+	assert_int_equal(larval_drop(), 1);
+}
+
 static void what_was_left_is_removed(void **state)
 {
 	(void)state;
@@ -370,6 +450,7 @@ int main(void)
 		cmocka_unit_test(ranges_are_covered_exactly),
 		cmocka_unit_test(the_inner_is_the_more_specific),
 		cmocka_unit_test(policies_come_and_go),
+		cmocka_unit_test(trap_stands_behind_its_tunnel),
 		cmocka_unit_test(marks_and_interfaces_make_policies_of_their_own),
 		cmocka_unit_test(what_was_left_is_removed),
 		cmocka_unit_test(support_is_what_the_kernel_has),

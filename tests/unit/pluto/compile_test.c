@@ -202,7 +202,13 @@ static void test_errors(void **state)
 		{PSK "modecfgdns=10.0.0.1,gw.test", "modecfgdns=gw.test is not an IP address"},
 		{PSK "modecfgdomains=a.test,$(reboot)",
 			"modecfgdomains=$(reboot) is not a domain name"},
-		{PSK "type=passthrough", "type=passthrough is not implemented yet"},
+		{PSK "type=passthrough", "type=passthrough goes with authby=never only"},
+		{HOSTS "type=drop leftauth=secret", "type=drop goes with authby=never only"},
+		{HOSTS "authby=never", "authby=never needs type=passthrough or type=drop"},
+		{HOSTS "type=pass initiateontraffic=yes",
+			"initiateontraffic= does not go with type=passthrough"},
+		{PSK "failureshunt=open", "failureshunt=open is not none, pass or drop"},
+		{PSK "negotiationshunt=none", "negotiationshunt=none is not pass or drop"},
 		{PSK "type=bridge", "type=bridge is not tunnel, transport, passthrough or drop"},
 		{PSK "keyexchange=ikev1", "keyexchange=ikev1 is not implemented yet"},
 		{PSK "ikev2=no", "ikev2=no: IKEv1 is not implemented yet"},
@@ -244,6 +250,41 @@ static void test_errors(void **state)
 		if (c)
 			fail_msg("%s was taken", rows[i].text);
 		assert_string_equal(error, rows[i].error);
+	}
+}
+
+static void test_shunts(void **state)
+{
+	static const struct {
+		const char *text;
+		enum ipsec_policy_action shunt, failure;
+		bool pass, keep;
+	} rows[] = {
+		{PSK, IPSEC_PROTECT, IPSEC_PROTECT, false, false},
+		{HOSTS "type=passthrough authby=never", IPSEC_BYPASS, IPSEC_PROTECT, false, false},
+		{HOSTS "type=pass", IPSEC_BYPASS, IPSEC_PROTECT, false, false},
+		{HOSTS "type=drop", IPSEC_DISCARD, IPSEC_PROTECT, false, false},
+		{HOSTS "authby=never type=reject", IPSEC_DISCARD, IPSEC_PROTECT, false, false},
+		{"left=192.0.2.1 right=%any rightsubnet=10.0.0.0/8 type=drop", IPSEC_DISCARD,
+			IPSEC_PROTECT, false, false},
+		{PSK "failureshunt=passthrough negotiationshunt=pass", IPSEC_PROTECT, IPSEC_BYPASS,
+			true, false},
+		{PSK "failureshunt=hold negotiationshunt=hold auto=keep", IPSEC_PROTECT,
+			IPSEC_DISCARD, false, true},
+		{PSK "failureshunt=none initiateontraffic=yes auto=ondemand", IPSEC_PROTECT,
+			IPSEC_PROTECT, false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct connection *c = compile_good(rows[i].text);
+
+		assert_int_equal(c->shunt, rows[i].shunt);
+		assert_int_equal(c->failure_shunt, rows[i].failure);
+		assert_int_equal(c->negotiation_pass, rows[i].pass);
+		assert_int_equal(c->keep, rows[i].keep);
+		assert_int_equal(c->local.auth == AUTH_METHOD_NEVER, c->shunt != IPSEC_PROTECT);
+		connection_unref(c);
 	}
 }
 
@@ -530,6 +571,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_pools),
+		cmocka_unit_test(test_shunts),
 		cmocka_unit_test(test_errors_from_below),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_defaults),

@@ -57,6 +57,8 @@ static void test_defaults(void **state)
 	assert_int_equal(o->ike_port, 500);
 	assert_int_equal(o->nat_port, 4500);
 	assert_int_equal(o->nhelpers, -1);
+	assert_int_equal(o->shunt_life_s, 900);
+	assert_int_equal(o->acquire_expires_s, 30);
 	assert_int_equal(o->ddos_threshold, 25000);
 	assert_int_equal(o->max_half_open, 50000);
 	assert_int_equal(o->keep_alive_s, 20);

@@ -88,6 +88,29 @@ static void test_connection(void **state)
 	release(&p);
 }
 
+static void test_shunts(void **state)
+{
+	static const char *const rows[][3] = {{"pass", "type", "passthrough"},
+		{"drop", "type", "drop"}, {"reject", "type", "drop"},
+		{"initiateontraffic", "initiateontraffic", "yes"},
+		{"negopass", "negotiationshunt", "pass"}, {"negohold", "negotiationshunt", "drop"},
+		{"failnone", "failureshunt", "none"}, {"failpass", "failureshunt", "pass"},
+		{"failhold", "failureshunt", "drop"}, {"failreject", "failureshunt", "drop"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char line[200];
+		struct parsed p;
+
+		snprintf(line, sizeof(line), "--name c --host 192.0.2.1 --to --host 192.0.2.2 --%s",
+			rows[i][0]);
+		p = parse(line);
+		assert_int_equal(p.status, 0);
+		assert_string_equal(keyword(&p, rows[i][1]), rows[i][2]);
+		release(&p);
+	}
+}
+
 static void test_commands(void **state)
 {
 	static const struct {
@@ -103,6 +126,10 @@ static void test_commands(void **state)
 		{"--delete --name c", "delete", "name", "c"},
 		{"--name c --delete --host 192.0.2.1 --to --host 192.0.2.2 --psk", "add", "replace",
 			"yes"},
+		{"--name c --route", "route", "name", "c"},
+		{"--ondemand --name c --bg", "route", "asynchronous", "yes"},
+		{"--unroute --name c", "unroute", "name", "c"},
+		{"--suspend --name c", "suspend", "name", "c"},
 		{"--deletestate 17", "deletestate", "value", "17"},
 		{"--listen", "listen", NULL, NULL},
 		{"--globalstats", "globalstatus", NULL, NULL},
@@ -186,10 +213,12 @@ static void test_refusals(void **state)
 			"whack error: \"c\" option '--ikev1' is not implemented yet\n"},
 		{"--name c --certtype x", 33,
 			"whack error: \"c\" option '--certtype' is not implemented yet\n"},
-		{"--name c --suspend", 33,
-			"whack error: \"c\" option '--suspend' is not implemented yet\n"},
-		{"--name c --route", 33,
-			"whack error: \"c\" option '--route' is not implemented yet\n"},
+		{"--name c --deleteid", 33,
+			"whack error: \"c\" option '--deleteid' is not implemented yet\n"},
+		{"--route", 33, "whack error: missing --name <connection_name>\n"},
+		{"--name c --pass --drop", 33,
+			"whack error: \"c\" option '--drop' contradicts an option given before "
+			"(type=passthrough)\n"},
 		{"--debug all", 33, "whack error: option '--debug' is not implemented yet\n"},
 		{"--pfsgroup modp1024", 33,
 			"whack error: option '--pfsgroup' is of an older release and is not "
@@ -348,6 +377,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connection),
 		cmocka_unit_test(test_commands),
+		cmocka_unit_test(test_shunts),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_deprecated_warns),
 		cmocka_unit_test(test_sockets),

@@ -234,6 +234,24 @@ void ike_engine_initiate(struct ike_engine *e, struct connection *c,
 	e->config.host->arm(e->config.host, &t->timer, t->due_ms);
 }
 
+void ike_engine_route(struct ike_engine *e, struct connection *c, ike_watcher watcher)
+{
+	check_thread(e);
+	(void)c;
+	NOTE(fake.routed[e->number]);
+	if (watcher != 0) {
+		e->config.host->release_watcher(e->config.host, watcher);
+	}
+}
+
+void ike_engine_unroute(struct ike_engine *e, const struct connection *c, bool trap_only)
+{
+	check_thread(e);
+	(void)c;
+	(void)trap_only;
+	NOTE(fake.unrouted[e->number]);
+}
+
 unsigned ike_engine_terminate(
 	struct ike_engine *e, const struct connection *c, bool unroute, ike_watcher watcher)
 {

@@ -17,6 +17,7 @@ struct fake_notes {
 	unsigned datagrams[FAKE_ENGINES], timers[FAKE_ENGINES], jobs[FAKE_ENGINES],
 		news[FAKE_ENGINES];
 	unsigned network_errors[FAKE_ENGINES], last_network_error;
+	unsigned routed[FAKE_ENGINES], unrouted[FAKE_ENGINES];
 	unsigned listening[FAKE_ENGINES]; /* 1 + what it was told last */
 	unsigned jobs_failed, not_owned, early_timers, late_timers, submit_refused, events;
 	unsigned cookies_required, news_refused;

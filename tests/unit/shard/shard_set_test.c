@@ -132,6 +132,34 @@ static void shared(void **state)
 	fixture_stop();
 }
 
+/* A connection has one shard: the one to which the kernel tells acquires of its reqid. */
+static void one_shard_to_a_connection(void **state)
+{
+	(void)state;
+	struct shard_config config = fixture_config(3, 0, 4096);
+	struct connection *c = connection_new("x");
+	c->remote.host = ip_v4(0xc0000202);
+	c->reqid = 16385; /* of 3: 2 */
+	fixture_start(&config);
+	shard_set_route(set, c, 7);
+	shard_mail_free(expect_mail(SHARD_MAIL_RELEASE));
+	assert_int_equal(fake_read(&fake.routed[2]), 1);
+	for (unsigned i = 0; i < 2; i++) {
+		shard_set_initiate(set, c, NULL, 8);
+		struct shard_mail *m = expect_mail(SHARD_MAIL_LINE);
+		assert_int_equal(m->shard, 2);
+		shard_mail_free(m);
+		shard_mail_free(expect_mail(SHARD_MAIL_RELEASE));
+	}
+	shard_set_unroute(set, c, false, 9);
+	shard_mail_free(expect_mail(SHARD_MAIL_DONE));
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(fake_read(&fake.unrouted[i]), 1);
+	}
+	connection_unref(c);
+	fixture_stop();
+}
+
 static void jobs(int workers)
 {
 	struct shard_config config = fixture_config(2, workers, 1024);
@@ -363,6 +391,7 @@ int main(void)
 		cmocka_unit_test(start_fails_halfway),
 		cmocka_unit_test(idle_sleeps),
 		cmocka_unit_test(timers),
+		cmocka_unit_test(one_shard_to_a_connection),
 		cmocka_unit_test(shared),
 		cmocka_unit_test(jobs_inline),
 		cmocka_unit_test(jobs_of_workers),

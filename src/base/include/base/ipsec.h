@@ -73,6 +73,10 @@ struct ipsec_policy {
 	bool trap;                       /* no SA: raise an acquire event, then drop */
 	struct ipsec_mark mark_in, mark_out; /* as those of an SA: policies for other marks are others */
 	uint32_t interface_id;
+	bool hold;  /* with `trap`: packets may wait for the SA instead, where the backend can
+		       keep them */
+	bool route; /* the connection's own, beside those of its SAs: another policy, though reqid
+		       and selectors are equal. Under IPSEC_PROTECT it stands behind theirs */
 	const struct traffic_selector *local_ts, *remote_ts;
 	unsigned local_ts_count, remote_ts_count;
 };
@@ -84,8 +88,8 @@ enum ipsec_op {
 	IPSEC_SA_QUERY_ALL, /* the counters of all SAs of the asker's that have an id; EOPNOTSUPP: ask for each */
 	IPSEC_SA_MOVE,      /* new end points (id, spi, direction, reqid, local, remote, udp_encapsulation);
 			       an error: it carries nothing to or from there, perhaps nothing at all */
-	IPSEC_POLICY_ADD,   /* replaces one of equal reqid and selectors */
-	IPSEC_POLICY_DELETE /* by reqid and selectors */
+	IPSEC_POLICY_ADD,   /* replaces one of equal reqid, selectors and `route` */
+	IPSEC_POLICY_DELETE /* by reqid, selectors and `route` */
 };
 
 struct ipsec_request {

@@ -10,6 +10,7 @@
 #include "ike/binding.h"
 #include "ike/identity.h"
 #include "ike/proposal.h"
+#include "ike/routing.h"
 
 enum auth_method {
 	AUTH_METHOD_SECRET,    /* shared key message integrity code (RFC 7296, section 2.15) */
@@ -69,6 +70,12 @@ struct connection {
 	enum ipsec_protocol protocol;
 	enum ipsec_mode mode;
 	enum ipsec_policy_action shunt; /* IPSEC_PROTECT: not a shunt */
+	/* Of a routed connection's traffic after a negotiation has failed; IPSEC_PROTECT: nothing
+	 * else than before. */
+	enum ipsec_policy_action failure_shunt;
+	bool negotiation_pass; /* ... and while it negotiates: in clear, instead of waiting for the
+				  SA */
+	bool keep; /* up once the peer has brought it up, it is to stay up (auto=keep) */
 	struct proposal_list *ike_proposals, *child_proposals;
 	uint32_t reqid; /* of a template: each instance gets its own */
 	uint32_t ike_life_s, child_life_s, rekey_margin_s;
@@ -93,6 +100,7 @@ struct connection {
 	uint32_t instances;        /* atomic: [N] of the newest instance of a template */
 	struct connection_binding *binding; /* NULL: to nothing */
 	uint32_t offload_device;            /* index of the local end's interface, if it is to do ESP; else 0 */
+	struct routing *routing;   /* never NULL; shared with the copies of the connection */
 };
 
 /* Zeroed, one reference, with a name; the rest is the compiler's (src/pluto) to fill. */

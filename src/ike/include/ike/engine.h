@@ -42,6 +42,8 @@ enum ike_rc {
 	RC_ORIENT = 22,
 	RC_CLASH = 23,
 	RC_DEAF = 24,
+	RC_ROUTE = 25,
+	RC_UNROUTE = 26,
 	RC_PEER_UNKNOWN = 29,
 	RC_INITSHUNT = 30,
 	RC_WILDCARD = 31,
@@ -123,6 +125,7 @@ struct ike_engine_config {
 	uint16_t fragment_datagram;   /* IKE messages are cut for IP datagrams of so many bytes; 0:
 					 1280 */
 	uint32_t keep_alive_s;        /* NAT-T keepalive period; 0: off */
+	uint32_t shunt_life_s;        /* of what failureshunt= puts in a trap's place; 0: 900 */
 	bool unique_ids;
 	/* 32 bytes, the same in every engine of the daemon, so that a cookie made by one is known
 	 * by all. The engine keeps a copy; it rotates derived secrets by wall time. */
@@ -163,9 +166,18 @@ void ike_engine_initiate(struct ike_engine *engine, struct connection *c,
 bool ike_engine_can_share(struct ike_engine *engine, const struct connection *c);
 /* Could the two share an IKE SA: hosts, identities, authentication and IKE proposals are the same? */
 bool ike_connections_can_share(const struct connection *a, const struct connection *b);
+/* --route: a trap (of a connection that is a shunt: its policy) is installed, in the place of one
+ * that the connection has here already. Traffic that meets it initiates the connection, once
+ * whatever comes meanwhile; when a tunnel goes, the trap is what is left. To be asked of the engine
+ * that acquires of this reqid come to. The watcher is released when the kernel has answered; what
+ * went wrong is told with RC_ROUTE. */
+void ike_engine_route(struct ike_engine *engine, struct connection *c, ike_watcher watcher);
+/* --unroute: takes the trap away, and policies of earlier SAs; those that SAs use stay.
+ * `trap_only`: these stay, too (the connection is no longer between addresses of ours). */
+void ike_engine_unroute(struct ike_engine *engine, const struct connection *c, bool trap_only);
 /* Deletes this engine's SAs of the connection: each peer is told, its answer is awaited in the
  * background. An IKE SA that carries Child SAs of other connections stays for them. The policy
- * stays installed (drops) unless `unroute`. Returns how many SAs it met:
+ * stays installed (drops, or is a trap) unless `unroute`. Returns how many SAs it met:
  * each of them releases the watcher once, when it has ended (or at once, if somebody else watches
  * it). */
 unsigned ike_engine_terminate(

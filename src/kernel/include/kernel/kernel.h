@@ -19,6 +19,9 @@ struct dataplane;
 struct kernel_config {
 	const char *backend;         /* a name of the above */
 	struct dataplane *dataplane; /* "dpdk"; borrowed */
+	/* "xfrm", once there is a trap: so long a packet's question for an SA stays open, and none
+	 * is asked again; 0: as the system has it. */
+	uint32_t acquire_expires_s;
 };
 
 /* "xfrm": finds what the kernel has by trying, which may take seconds when it has to load modules;

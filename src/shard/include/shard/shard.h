@@ -30,6 +30,7 @@ struct shard_config {
 	uint16_t ike_port, nat_port; /* 0 for nat_port: none */
 	uint16_t fragment_datagram;  /* see ike/engine.h */
 	uint32_t keep_alive_s;
+	uint32_t shunt_life_s; /* see ike/engine.h */
 	bool unique_ids;
 	bool steering;            /* false: no BPF, everything by hand-over (tests) */
 	bool pin;                 /* false: do not pin (tests) */
@@ -83,13 +84,19 @@ struct listen_address {
 size_t shard_set_listen(struct shard_set *set, const struct listen_address *addresses, size_t count,
 	char *error, size_t error_size);
 void shard_set_ddos_mode(struct shard_set *set, enum ddos_mode mode);
-/* Picks a shard (round robin), has it initiate. Takes its own reference. */
+/* Has a shard initiate: a template's peers in turn by one after the other, any other connection
+ * always by the one that acquires of its reqid come to. Takes its own reference. */
 void shard_set_initiate(struct shard_set *set, struct connection *c,
 	const struct ip_address *remote, ike_watcher watcher);
 /* The same for a connection that may share the IKE SA of others: the shard that has one does it,
  * else one that is the same for all of the group (a number of the caller's). */
 void shard_set_initiate_shared(
 	struct shard_set *set, struct connection *c, uint64_t group, ike_watcher watcher);
+/* On the shard that acquires of its reqid come to, which releases the watcher. */
+void shard_set_route(struct shard_set *set, struct connection *c, ike_watcher watcher);
+/* On every shard; one SHARD_MAIL_DONE. `trap_only`: see ike_engine_unroute. */
+void shard_set_unroute(
+	struct shard_set *set, struct connection *c, bool trap_only, ike_watcher watcher);
 /* On every shard; one SHARD_MAIL_DONE. */
 void shard_set_terminate(
 	struct shard_set *set, struct connection *c, bool unroute, ike_watcher watcher);
