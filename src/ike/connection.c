@@ -41,6 +41,7 @@ static void end_release(struct connection_end *end)
 	identity_unref(end->authority);
 	own_certificate_unref(end->certificate);
 	free(end->selectors);
+	free(end->updown);
 }
 
 static void connection_free(struct connection *c)
@@ -74,7 +75,7 @@ static size_t text_bytes(const char *text)
 static size_t end_bytes(const struct connection_end *end)
 {
 	return (end->id != NULL ? sizeof(*end->id) + end->id->len : 0) +
-	       end->selector_count * sizeof(*end->selectors);
+	       end->selector_count * sizeof(*end->selectors) + text_bytes(end->updown);
 }
 
 size_t connection_bytes(const struct connection *c)

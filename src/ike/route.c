@@ -2,6 +2,7 @@
 #include "route.h"
 
 #include "engine_state.h"
+#include "updown.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -132,9 +133,13 @@ void route_forget_all(struct ike_engine *engine)
 void route_remove(struct ike_engine *engine, const struct connection *c)
 {
 	struct route *r;
+	bool any = false;
 
 	while ((r = route_find(engine, c->serial))) {
 		route_uninstall(engine, r);
 		route_unlink(engine, r);
+		any = true;
 	}
+	if (any)
+		updown_unroute(engine, c);
 }

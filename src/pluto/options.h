@@ -40,6 +40,7 @@ struct options {
 	uint64_t ddos_threshold, max_half_open;
 	uint32_t keep_alive_s;
 	unsigned keys_ahead;
+	unsigned updown_timeout_ms, updown_children;
 	size_t socket_buffer;
 	bool interfaces_unmanaged; /* xfrm interfaces are made by others */
 	uint16_t fragment_size; /* bytes of an IP datagram; 0: the engine's default */

@@ -35,7 +35,10 @@ struct connection_end {
 	struct identity *authority;         /* a name that must be in this end's chain; NULL: any */
 	struct traffic_selector *selectors; /* count 0: the host itself */
 	unsigned selector_count;
+	/* nexthop unset: as the host's routes say */
 	struct ip_address nexthop, source_ip;
+	char *updown; /* the end's script, for /bin/sh; NULL: none, see updown_none */
+	bool updown_none; /* neither a script nor routes (%disabled) */
 };
 
 enum yes_no_auto { CHOICE_NO, CHOICE_YES, CHOICE_AUTO };
@@ -68,6 +71,8 @@ struct connection {
 	bool fragmentation; /* of IKE messages (RFC 7383), if the peer can */
 	bool decap_dscp, no_pmtu_discovery;
 	uint32_t priority;
+	uint32_t metric, mtu; /* of routes; 0: the system's */
+	bool nm_configured;   /* told to the script */
 	enum send_authorities send_authorities; /* with our certificate: intermediate ones */
 	struct authorities *authorities; /* that we ask the peer to be certified by; or NULL */
 	char *ike_text, *esp_text; /* ike=, esp= as given; NULL: not given */
