@@ -478,13 +478,13 @@ static bool find_device(const struct route_wish *wish, struct route_hop *hop, st
 static bool find_via(struct route_table *t, const struct route_wish *wish, struct route_hop *peer,
 	struct via *via, char *why, size_t size)
 {
-	if (*wish->device)
-		return find_device(wish, peer, via, why, size);
-
 	const struct ip_address *to = ip_is_unset(&wish->nexthop) ? &wish->peer : &wish->nexthop;
 	char text[IP_TEXT_MAX];
-	int error = route_lookup(t, to, &wish->me, peer);
+	int error;
 
+	if (*wish->device)
+		return find_device(wish, peer, via, why, size);
+	error = route_lookup(t, to, &wish->me, peer);
 	if (error) {
 		snprintf(why, size, "cannot route: there is no route to %s: %s", ip_text(to, text),
 			strerror(error));
