@@ -94,7 +94,7 @@ int rtnetlink_ask(struct rtnetlink *nl, struct nlmsghdr *request,
 {
 	int more;
 
-	if (!(request->nlmsg_flags & NLM_F_DUMP))
+	if ((request->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP) /* its bits have other meanings, too */
 		request->nlmsg_flags |= NLM_F_ACK;
 	request->nlmsg_seq = ++nl->sequence;
 	if (send(nl->fd, request, request->nlmsg_len, 0) < 0)
