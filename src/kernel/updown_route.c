@@ -94,7 +94,7 @@ struct looked_up {
 static void take_hop(const struct nlmsghdr *m, void *arg)
 {
 	struct looked_up *l = arg;
-	const struct rtmsg *head = NLMSG_DATA(m);
+	const struct rtmsg *head = rtnetlink_head(m);
 	const struct rtattr *a;
 
 	if (m->nlmsg_type != RTM_NEWROUTE || m->nlmsg_len < NLMSG_LENGTH(sizeof(*head)))
@@ -102,10 +102,10 @@ static void take_hop(const struct nlmsghdr *m, void *arg)
 	l->out->type = head->rtm_type;
 	a = rtnetlink_find(m, sizeof(*head), RTA_OIF);
 	if (a && RTA_PAYLOAD(a) == sizeof(uint32_t))
-		memcpy(&l->out->interface, RTA_DATA(a), sizeof(uint32_t));
+		memcpy(&l->out->interface, rtnetlink_value(a), sizeof(uint32_t));
 	a = rtnetlink_find(m, sizeof(*head), RTA_GATEWAY);
 	if (a && RTA_PAYLOAD(a) == ip_len(l->family))
-		l->out->gateway = ip_from_bytes(l->family, RTA_DATA(a));
+		l->out->gateway = ip_from_bytes(l->family, rtnetlink_value(a));
 }
 
 int route_lookup(struct route_table *t, const struct ip_address *to, const struct ip_address *from,
@@ -614,7 +614,7 @@ struct leftovers {
 
 static bool is_ours(const struct nlmsghdr *m)
 {
-	const struct rtmsg *route = NLMSG_DATA(m);
+	const struct rtmsg *route = rtnetlink_head(m);
 	const struct rtattr *a;
 
 	if (m->nlmsg_type == RTM_NEWROUTE)
@@ -622,7 +622,7 @@ static bool is_ours(const struct nlmsghdr *m)
 		       !(route->rtm_flags & RTM_F_CLONED);
 	a = rtnetlink_find(m, sizeof(struct ifaddrmsg), IFA_PROTO);
 	return m->nlmsg_type == RTM_NEWADDR && a && RTA_PAYLOAD(a) == 1 &&
-	       *(const uint8_t *)RTA_DATA(a) == UPDOWN_ROUTE_PROTOCOL;
+	       *(const uint8_t *)rtnetlink_value(a) == UPDOWN_ROUTE_PROTOCOL;
 }
 
 static void collect(const struct nlmsghdr *m, void *arg)

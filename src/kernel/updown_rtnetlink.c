@@ -61,7 +61,7 @@ void rtnetlink_put_address(struct rtnetlink_request *r, uint16_t type, const str
 /* 1: more is to come; else 0 or an errno value, negative. */
 static int take(const struct nlmsghdr *m, void (*each)(const struct nlmsghdr *m, void *arg), void *arg)
 {
-	const struct nlmsgerr *error = NLMSG_DATA(m);
+	const struct nlmsgerr *error = rtnetlink_head(m);
 
 	if (m->nlmsg_type == NLMSG_DONE)
 		return 0;
@@ -76,7 +76,7 @@ static int receive(struct rtnetlink *nl, uint32_t sequence,
 	void (*each)(const struct nlmsghdr *m, void *arg), void *arg)
 {
 	ssize_t n = recv(nl->fd, nl->answer, sizeof(nl->answer), MSG_TRUNC);
-	const struct nlmsghdr *m = (const struct nlmsghdr *)(const void *)nl->answer;
+	struct nlmsghdr *m = (struct nlmsghdr *)(void *)nl->answer;
 	int left, more = 1;
 
 	if (n < 0)
@@ -106,12 +106,17 @@ int rtnetlink_ask(struct rtnetlink *nl, struct nlmsghdr *request,
 
 const struct rtattr *rtnetlink_find(const struct nlmsghdr *m, size_t fixed, uint16_t type)
 {
-	const struct rtattr *a = (const struct rtattr *)(const void *)((const uint8_t *)NLMSG_DATA(m) +
-								       NLMSG_ALIGN(fixed));
-	int left = (int)m->nlmsg_len - (int)NLMSG_SPACE(fixed);
+	size_t at = NLMSG_HDRLEN + NLMSG_ALIGN(fixed);
 
-	for (; RTA_OK(a, left); a = RTA_NEXT(a, left))
+	while (at + sizeof(struct rtattr) <= m->nlmsg_len) {
+		const struct rtattr *a =
+			(const struct rtattr *)(const void *)((const uint8_t *)m + at);
+
+		if (a->rta_len < sizeof(*a) || a->rta_len > m->nlmsg_len - at)
+			return NULL;
 		if ((a->rta_type & NLA_TYPE_MASK) == type)
 			return a;
+		at += RTA_ALIGN(a->rta_len);
+	}
 	return NULL;
 }

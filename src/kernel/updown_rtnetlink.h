@@ -33,4 +33,14 @@ int rtnetlink_ask(struct rtnetlink *nl, struct nlmsghdr *request,
 /* The attribute of that type behind a head of `fixed` bytes; NULL: none. */
 const struct rtattr *rtnetlink_find(const struct nlmsghdr *m, size_t fixed, uint16_t type);
 
+/* The head behind the header, the value of an attribute. */
+static inline const void *rtnetlink_head(const struct nlmsghdr *m)
+{
+	return (const uint8_t *)m + NLMSG_HDRLEN;
+}
+static inline const void *rtnetlink_value(const struct rtattr *a)
+{
+	return (const uint8_t *)a + RTA_LENGTH(0);
+}
+
 #endif
