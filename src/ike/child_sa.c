@@ -11,6 +11,7 @@
 #include "sharing.h"
 #include "trap.h"
 #include "wanted.h"
+#include "updown.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,8 +64,10 @@ struct child_sa *child_sa_new_rekeyed(struct child_sa *old)
 {
 	struct child_sa *child = new_child(old->ike_sa, old->connection, old->reqid);
 
-	if (child)
+	if (child) {
 		child->mode = old->mode;
+		updown_share(old, child);
+	}
 	return child;
 }
 
@@ -259,6 +262,14 @@ bool child_sa_answer(struct child_sa *child, const struct ipsec_answer *answer)
 	return child->ipsec_pending && --child->ipsec_pending == 0;
 }
 
+void child_sa_log_refused(const struct child_sa *child)
+{
+	if (!child->updown_failed)
+		child_sa_log(child, LOG_LINE_ERROR, RC_OK,
+			"the kernel refused the Child SA: %s (errno %d)",
+			strerror(child->ipsec_error), child->ipsec_error);
+}
+
 const char *child_sa_selectors_text(const struct child_sa *child, char *out, size_t size)
 {
 	return selectors_pair_text(child_local_ts(child), child->local_ts_count,
@@ -431,6 +442,7 @@ void child_sa_uninstall(struct child_sa *child)
 		return;
 	remove_sa(child, IPSEC_INBOUND);
 	child->in_kernel = false;
+	child->removing = true;
 	if (connection_is_template(child->connection) && !policy_is_shared(child))
 		remove_policy(child);
 }
@@ -442,6 +454,7 @@ void child_sa_free(struct child_sa *child, enum finish_reason reason)
 	struct connection *c = child->connection;
 
 	child_sa_uninstall(child);
+	updown_leave(child);
 	while (*link != child)
 		link = &(*link)->next;
 	*link = child->next;

@@ -39,6 +39,8 @@ bool child_sa_install_created(struct child_sa *child, bool initiator,
 	const struct child_seed *seed, uint64_t replaces);
 /* True when the last answer is there: child->ipsec_error then tells the outcome. */
 bool child_sa_answer(struct child_sa *child, const struct ipsec_answer *answer);
+/* The kernel, or what goes with the SA, has refused it: says why. */
+void child_sa_log_refused(const struct child_sa *child);
 /* The last answer was good: counts it, logs it in the one line that operators look for. `replaced`:
  * the serial of the one that it has rekeyed, or 0. `initiator`: of the exchange. */
 void child_sa_established(struct child_sa *child, bool initiator, uint64_t replaced);

@@ -46,6 +46,7 @@ static void end_release(struct connection_end *end)
 	free(end->selectors);
 	address_pool_unref(end->pools[0]);
 	address_pool_unref(end->pools[1]);
+	free(end->updown);
 }
 
 struct modecfg_offer *modecfg_offer_ref(struct modecfg_offer *offer)
@@ -97,7 +98,7 @@ static size_t text_bytes(const char *text)
 static size_t end_bytes(const struct connection_end *end)
 {
 	return (end->id != NULL ? sizeof(*end->id) + end->id->len : 0) +
-	       end->selector_count * sizeof(*end->selectors);
+	       end->selector_count * sizeof(*end->selectors) + text_bytes(end->updown);
 }
 
 size_t connection_bytes(const struct connection *c)

@@ -419,9 +419,7 @@ static void installed(struct create_child *x)
 	struct child_sa *child = x->child, *redundant;
 
 	if (child->ipsec_error) {
-		child_sa_log(child, LOG_LINE_ERROR, RC_OK,
-			"the kernel refused the Child SA: %s (errno %d)",
-			strerror(child->ipsec_error), child->ipsec_error);
+		child_sa_log_refused(child);
 		x->child = NULL;
 		child_sa_uninstall(child);
 		sa->wants |= WANT_DELETE_CHILD;

@@ -464,9 +464,7 @@ void create_responder_installed(struct create_child *x)
 	struct message_writer m;
 
 	if (child->ipsec_error)
-		child_sa_log(child, LOG_LINE_ERROR, RC_OK,
-			"the kernel refused the Child SA: %s (errno %d)",
-			strerror(child->ipsec_error), child->ipsec_error);
+		child_sa_log_refused(child);
 	if (child->ipsec_error || x->lost || has_lost_its_old(x) || !build_response(x, &m)) {
 		create_refuse(x, N_TEMPORARY_FAILURE, bytes_of(NULL, 0));
 		return;

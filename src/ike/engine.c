@@ -11,6 +11,7 @@
 #include "route.h"
 #include "sharing.h"
 #include "trap.h"
+#include "updown.h"
 #include "wanted.h"
 
 #include <stdlib.h>
@@ -23,7 +24,8 @@
 static bool allocate_tables(struct ike_engine *e)
 {
 	struct table **tables[] = {&e->by_spi, &e->by_serial, &e->by_identity, &e->by_connection,
-		&e->requests, &e->children, &e->routes, &e->traps, &e->wanted, &e->guests};
+		&e->requests, &e->children, &e->routes, &e->traps,
+		&e->updown_leavers, &e->wanted, &e->guests};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		*tables[i] = table_new();
@@ -65,8 +67,9 @@ struct ike_engine *ike_engine_new(const struct ike_engine_config *config)
 void ike_engine_free(struct ike_engine *e)
 {
 	struct table *tables[] = {e->by_spi, e->by_serial, e->by_identity, e->by_connection,
-		e->requests, e->children, e->routes, e->traps, e->wanted, e->guests};
+		e->requests, e->children, e->routes, e->traps, e->updown_leavers, e->wanted, e->guests};
 
+	e->forgetting = true;
 	wanted_forget_all(e); /* nothing is begun again for what goes now */
 	trap_forget_all(e);
 	while (e->oldest) {
@@ -75,6 +78,7 @@ void ike_engine_free(struct ike_engine *e)
 		ike_sa_free(e->oldest, FINISHED_OTHER);
 	}
 	route_forget_all(e);
+	updown_forget_leavers(e);
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		if (tables[i])
 			table_free(tables[i]);
@@ -178,18 +182,33 @@ static void count_last_traffic(struct ike_engine *engine, const struct ipsec_ans
 }
 
 /* The kernel has done, or not done, what a Child SA needs. */
-static void child_asked(struct child_sa *child, const struct ipsec_answer *answer)
+static void child_installed(struct child_sa *child)
 {
 	const struct negotiation *n = child->ike_sa->negotiation;
 
+	if (n && n->child == child)
+		auth_child_installed(child);
+	else
+		create_child_installed(child);
+}
+
+static void child_asked(struct child_sa *child, const struct ipsec_answer *answer)
+{
 	if (ipsec_token_kind(answer->token) == TOKEN_OUTBOUND)
 		child_sa_outbound_answer(child, answer);
 	else if (child->state != CHILD_INSTALLING || !child_sa_answer(child, answer))
 		return;
-	else if (n && n->child == child)
-		auth_child_installed(child);
-	else
-		create_child_installed(child);
+	else if (child->ipsec_error || !updown_begin(child))
+		child_installed(child);
+}
+
+void ike_engine_updown_done(struct ike_engine *engine, uint64_t token,
+	enum ike_updown_result result, const char *why)
+{
+	struct child_sa *child = updown_answer(engine, token, result, why);
+
+	if (child)
+		child_installed(child);
 }
 
 void ike_engine_ipsec_answer(struct ike_engine *engine, const struct ipsec_answer *answer)
@@ -202,6 +221,7 @@ void ike_engine_ipsec_answer(struct ike_engine *engine, const struct ipsec_answe
 	switch (answer->op) {
 	case IPSEC_SA_DELETE:
 		count_last_traffic(engine, answer);
+		updown_removed(engine, child, answer);
 		if (child)
 			child_sa_removed(child, answer);
 		return;
@@ -289,7 +309,8 @@ bool ike_engine_shutdown(struct ike_engine *engine, unsigned limit)
 
 bool ike_engine_idle(const struct ike_engine *engine)
 {
-	return table_count(engine->by_serial) == engine->lingering;
+	return table_count(engine->by_serial) == engine->lingering &&
+	       !table_count(engine->updown_leavers);
 }
 
 void ike_engine_listen(struct ike_engine *engine, bool listening)

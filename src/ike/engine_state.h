@@ -15,6 +15,7 @@ bool rate_limit_pass(struct rate_limit *limit, uint64_t now_ms);
 struct trap;
 struct wanted;
 struct route;
+struct updown_leaver;
 
 /* The secret that is derived from the root secret for some time. */
 struct cookie_period {
@@ -28,11 +29,12 @@ struct ike_engine {
 	struct ike_host *host;
 	struct table_seed seed;
 	struct table *by_spi, *by_serial, *by_identity, *by_connection, *requests, *children,
-		*routes, *traps, *wanted, *guests;
+		*routes, *traps, *wanted, *guests, *updown_leavers;
 	struct slab_pool *sas, *child_pool, *negotiations, *creations, *guest_pool;
 	struct ike_sa *oldest, *newest;
 	struct wanted *first_wanted;
 	struct route *first_route;
+	struct updown_leaver *first_leaver;
 	uint64_t last_route;
 	struct trap *first_trap;
 	uint32_t last_trap;
@@ -40,8 +42,8 @@ struct ike_engine {
 				 none */
 	uint64_t half_open, lingering;
 	uint64_t response_bytes, key_bytes, selector_bytes, message_bytes, reassembly_bytes,
-		identity_bytes, request_bytes, configuration_bytes;
-	bool listening, shutting_down;
+		identity_bytes, request_bytes, configuration_bytes, updown_bytes;
+	bool listening, shutting_down, forgetting;
 	uint8_t cookie_secret[32];
 	struct cookie_period cookie_period;
 	struct rate_limit log_limit, stray_limit, pool_limit;

@@ -483,9 +483,7 @@ static void initiator_child_installed(struct child_sa *child)
 	struct ike_sa *sa = child->ike_sa;
 
 	if (child->ipsec_error) {
-		child_sa_log(child, LOG_LINE_ERROR, RC_OK,
-			"the kernel refused the Child SA: %s (errno %d)",
-			strerror(child->ipsec_error), child->ipsec_error);
+		child_sa_log_refused(child);
 		end_without_child(sa, true);
 		return;
 	}

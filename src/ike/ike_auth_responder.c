@@ -299,9 +299,7 @@ void auth_responder_child_installed(struct child_sa *child)
 	struct negotiation *n = sa->negotiation;
 
 	if (child->ipsec_error) {
-		child_sa_log(child, LOG_LINE_ERROR, RC_OK,
-			"the kernel refused the Child SA: %s (errno %d)",
-			strerror(child->ipsec_error), child->ipsec_error);
+		child_sa_log_refused(child);
 		child_sa_free(child, FINISHED_OTHER);
 		n->child = NULL;
 		n->child_refused_with = N_NO_PROPOSAL_CHOSEN;

@@ -41,6 +41,8 @@ struct outbound_keys {
 	uint8_t encr_key[IPSEC_KEY_MAX], integ_key[IPSEC_KEY_MAX];
 };
 
+struct updown_use;
+
 /* An IPsec SA pair (RFC 7296, section 1.3). */
 struct child_sa {
 	struct table_node by_serial;
@@ -53,6 +55,8 @@ struct child_sa {
 	bool udp_encapsulation, newest;
 	bool in_kernel, out_kernel; /* the inbound SA (with the policy), the outbound SA */
 	uint8_t ipsec_pending;      /* requests without an answer yet */
+	bool removing;      /* the inbound SA's last figures are on their way */
+	bool updown_failed; /* that is why there is an ipsec_error, and has been said */
 	bool gone;          /* nobody needs it any more: it waits for the kernel's last figures */
 	int ipsec_error;    /* the first error among the answers */
 	union {
@@ -63,6 +67,7 @@ struct child_sa {
 	struct traffic_selector *ts; /* local ones, then remote ones; exactly as many ... */
 	struct traffic_selector own_ts[2]; /* ... here, where one of each will do */
 	struct connection *connection;
+	struct updown_use *updown; /* NULL: nothing goes with it; see updown.h */
 	uint32_t replace_s, expire_s; /* host time in seconds; 0: not */
 	uint8_t local_ts_count, remote_ts_count;
 	bool outbound_waits;

@@ -108,7 +108,7 @@ void route_remember(struct ike_engine *engine, const struct child_sa *child)
 		return;
 	}
 	r->connection = connection_ref(child->connection);
-	routing_hold(engine, r->connection);
+	routing_hold(r->connection);
 	r->link = &engine->first_route;
 	r->next = engine->first_route;
 	if (r->next)

@@ -1,7 +1,8 @@
-/* Routing of connections: the record, and its two turning points. */
+/* Routing of connections: the record, and what happens when the last policy is gone. */
 #include "routing.h"
 
 #include "ike/routing.h"
+#include "updown.h"
 
 #include <stdlib.h>
 
@@ -26,31 +27,17 @@ void routing_unref(struct routing *routing)
 		free(routing);
 }
 
-/* ---- the turning points -------------------------------------------------------- */
+/* ---- who uses it ---------------------------------------------------------------- */
 
-/* From no policy to the first one, of all engines: what is to be prepared and routed belongs here.
- */
-static void becomes_routed(struct ike_engine *engine, const struct connection *c)
+void routing_hold(const struct connection *c)
 {
-	connection_log(engine, c, 0, LOG_LINE_DEBUG, RC_OK, "routed");
-}
-
-/* From the last one to none: what is to be unrouted belongs here. */
-static void ceases_to_be_routed(struct ike_engine *engine, const struct connection *c)
-{
-	connection_log(engine, c, 0, LOG_LINE_DEBUG, RC_OK, "unrouted");
-}
-
-void routing_hold(struct ike_engine *engine, const struct connection *c)
-{
-	if (__atomic_fetch_add(&c->routing->users, 1, __ATOMIC_RELAXED) == 0)
-		becomes_routed(engine, c);
+	__atomic_fetch_add(&c->routing->users, 1, __ATOMIC_RELAXED);
 }
 
 void routing_release(struct ike_engine *engine, const struct connection *c)
 {
 	if (__atomic_sub_fetch(&c->routing->users, 1, __ATOMIC_RELAXED) == 0)
-		ceases_to_be_routed(engine, c);
+		updown_unroute(engine, c);
 }
 
 void routing_tunnel(const struct child_sa *child, bool up)

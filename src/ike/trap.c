@@ -8,6 +8,7 @@
 #include "negotiation_rules.h"
 #include "routing.h"
 #include "sharing.h"
+#include "updown.h"
 #include "wanted.h"
 
 #include <stdlib.h>
@@ -433,7 +434,7 @@ static struct trap *trap_new(struct ike_engine *engine, struct connection *c)
 	if (t->next)
 		t->next->link = &t->next;
 	engine->first_trap = t;
-	routing_hold(engine, c);
+	routing_hold(c);
 	return t;
 }
 
@@ -517,6 +518,9 @@ bool trap_answer(struct ike_engine *engine, const struct ipsec_answer *answer)
 		trap_free(engine, t);
 		return true;
 	}
+	if (!t->installed && t->state != ROUTING_NEVER_NEGOTIATE)
+		updown_route(engine, t->connection, t->ts, t->local_ts_count,
+			t->ts + t->local_ts_count, t->remote_ts_count);
 	t->installed = true;
 	publish(engine, t);
 	if (t->watcher)

@@ -166,7 +166,8 @@ struct ike_memory ike_engine_memory(const struct ike_engine *e)
 			  table_bytes(e->by_identity) + table_bytes(e->by_connection) +
 			  table_bytes(e->requests) + table_bytes(e->children) +
 			  table_bytes(e->routes) + table_bytes(e->wanted) +
-			  table_bytes(e->guests),
+			  table_bytes(e->guests) + table_bytes(e->updown_leavers),
+		.updown = e->updown_bytes,
 		.slack = slack(e->sas) + slack(e->child_pool) + slack(e->negotiations) +
 			 slack(e->creations) + slack(e->guest_pool),
 	};
@@ -176,7 +177,7 @@ bool ike_memory_at(const struct ike_memory *memory, size_t i, const char **name,
 {
 	static const char *const names[] = {"ike_sas", "child_sas", "selectors", "keys",
 		"responses", "identities", "requests", "negotiations", "fragments",
-		"configurations", "tables", "slack"};
+		"configurations", "tables", "updown", "slack"};
 
 	_Static_assert(sizeof(names) / sizeof(names[0]) == sizeof(*memory) / sizeof(uint64_t),
 		"a name for each kind");

@@ -10,6 +10,7 @@
 struct end_text {
 	const char *side; /* "left", "right" */
 	const char *host, *id, *subnet, *protoport, *auth, *nexthop, *ikeport;
+	const char *updown, *sourceip;
 	const char *cert, *ckaid, *ca, *sendcert;
 	const char *interface_ip, *vti;
 	const char *addresspool;

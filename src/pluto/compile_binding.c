@@ -206,10 +206,9 @@ static bool compile_mtu(struct compile *cc, struct connection_binding *b)
 		return compile_fail(
 			cc, "mtu=%s is not a number from %d to %d", text, MTU_MIN, MTU_MAX);
 	if (b->device == BINDING_NO_DEVICE)
-		return compile_fail(cc,
-			"mtu=%s without ipsec-interface= or vti-interface= is not implemented yet",
-			text);
-	b->mtu = (uint32_t)n;
+		cc->c->mtu = (uint32_t)n; /* of the routes */
+	else
+		b->mtu = (uint32_t)n;
 	return true;
 }
 

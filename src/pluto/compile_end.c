@@ -109,10 +109,40 @@ static bool compile_nexthop(struct compile *cc, const struct end_text *t, struct
 		return true;
 	if (!ip_parse(t->nexthop, &e->nexthop))
 		return compile_fail(cc, "%snexthop=%s is not an IP address", t->side, t->nexthop);
-	if (!ip_is_any(&e->nexthop))
-		compile_warn(cc, "%snexthop=%s has no effect: the host's routes are used", t->side,
-			t->nexthop);
+	if (ip_is_any(&e->nexthop)) /* the obsolete spelling of %direct */
+		memset(&e->nexthop, 0, sizeof(e->nexthop));
+	if (!ip_is_unset(&e->nexthop) && !ip_is_unset(&e->host) &&
+		e->nexthop.family != e->host.family)
+		return compile_fail(cc, "%snexthop=%s and %s=%s are not of one address family",
+			t->side, t->nexthop, t->side, t->host);
 	return true;
+}
+
+static bool compile_updown(struct compile *cc, const struct end_text *t, struct connection_end *e)
+{
+	if (t->sourceip && (!ip_parse(t->sourceip, &e->source_ip) || ip_is_any(&e->source_ip)))
+		return compile_fail(
+			cc, "%ssourceip=%s is not one IP address", t->side, t->sourceip);
+	if (!t->updown)
+		return true;
+	e->updown_none = *t->updown == '\0' || strcasecmp(t->updown, "%disabled") == 0;
+	if (e->updown_none)
+		return true;
+	e->updown = strdup(t->updown);
+	return e->updown || compile_fail(cc, "out of memory");
+}
+
+/* Packets from it would not be carried. */
+static void check_source(struct compile *cc, const struct end_text *t, const struct connection_end *e)
+{
+	bool carried = e->selector_count == 0 && ip_equal(&e->source_ip, &e->host);
+
+	if (ip_is_unset(&e->source_ip))
+		return;
+	for (unsigned i = 0; i < e->selector_count; i++)
+		carried |= ip_range_has(&e->selectors[i].range, &e->source_ip);
+	if (!carried)
+		compile_warn(cc, "%ssourceip=%s is not in %ssubnet=", t->side, t->sourceip, t->side);
 }
 
 /* ---- identity ------------------------------------------------------------------ */
@@ -343,8 +373,10 @@ bool compile_ends(struct compile *cc)
 
 		if (!compile_port(cc, t, e) || !compile_nexthop(cc, t, e) ||
 			!compile_auth(cc, t, e) || !compile_identity(cc, t, e) ||
-			!compile_selectors(cc, t, e) || !compile_pool(cc, t, e))
+			!compile_selectors(cc, t, e) || !compile_pool(cc, t, e) ||
+			!compile_updown(cc, t, e))
 			return false;
+		check_source(cc, t, e);
 	}
 	return check_distinct(cc) && check_selectors(cc) && compile_auth_of_both(cc) &&
 	       compile_modecfg(cc);

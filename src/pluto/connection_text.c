@@ -1,6 +1,7 @@
 #include "connection_text.h"
 
 #include "binding_text.h"
+#include "orientation.h"
 #include "sa_index.h"
 
 #include <inttypes.h>
@@ -80,15 +81,20 @@ static const char *routing(const struct connection *c, const struct connection_f
 	return f->sas && f->sas->child ? "routed-tunnel" : words[routing_state(c->routing)];
 }
 
+static const char *source_text(const struct connection_end *e, char out[IP_TEXT_MAX])
+{
+	return ip_is_unset(&e->source_ip) ? "unset" : ip_text(&e->source_ip, out);
+}
+
 static void add_head(
 	struct line *line, const struct connection *c, const struct connection_facts *f)
 {
-	char host[IP_TEXT_MAX];
+	char host[IP_TEXT_MAX], mine[IP_TEXT_MAX], theirs[IP_TEXT_MAX];
 
 	line_add(line, "\"%s\": ", c->name);
 	connection_topology(line, c);
-	line_add(line, "; %s; my_ip=unset; their_ip=unset;\n",
-		c->oriented ? routing(c, f) : "unoriented");
+	line_add(line, "; %s; my_ip=%s; their_ip=%s;\n", c->oriented ? routing(c, f) : "unoriented",
+		source_text(&c->local, mine), source_text(&c->remote, theirs));
 	begin(line, c);
 	if (!c->oriented) {
 		line_add(line, "host: unoriented;\n");
@@ -166,14 +172,21 @@ static void add_modecfg(struct line *line, const struct connection *c)
 	}
 }
 
+/* The command, or that routes are made without one, or nothing. */
+static const char *updown_text(const struct connection_end *e)
+{
+	return e->updown_none ? "<disabled>" : e->updown ? e->updown : "<routes>";
+}
+
 /* Functions that do not exist yet stand with the value that is true: off. */
 static void add_peers(struct line *line, const struct connection *c)
 {
 	begin(line, c);
 	if (c->oriented)
-		line_add(line, "my_updown=<disabled>;\n");
+		line_add(line, "my_updown=%s;\n", updown_text(&c->local));
 	else
-		line_add(line, "left_updown=<disabled>; right_updown=<disabled>;\n");
+		line_add(line, "left_updown=%s; right_updown=%s;\n",
+			updown_text(connection_left(c)), updown_text(connection_right(c)));
 	begin(line, c);
 	line_add(line, "xauth us:none, xauth them:none, my_username=[any]; their_username=[any]\n");
 	begin(line, c);
@@ -184,7 +197,8 @@ static void add_peers(struct line *line, const struct connection *c)
 	begin(line, c);
 	add_modecfg(line, c);
 	begin(line, c);
-	line_add(line, "cisco-split: no; cisco-unity: no; cisco-peer: no; nm-configured: no;\n");
+	line_add(line, "cisco-split: no; cisco-unity: no; cisco-peer: no; nm-configured: %s;\n",
+		c->nm_configured ? "yes" : "no");
 	begin(line, c);
 	line_add(line, "sec_label:unset;\n");
 }
@@ -314,15 +328,17 @@ static unsigned prefix_of(const struct connection_end *e)
 static void add_kernel(
 	struct line *line, const struct connection *c, const struct connection_facts *f)
 {
-	char priority[16] = "auto";
+	char priority[16] = "auto", mtu[16] = "unset";
 
+	if (c->mtu)
+		snprintf(mtu, sizeof(mtu), "%" PRIu32, c->mtu);
 	if (c->priority)
 		snprintf(priority, sizeof(priority), "%" PRIu32, c->priority);
 	begin(line, c);
 	line_add(line,
-		"conn_prio: %u,%u,0; interface: %s; metric: 0; mtu: unset; sa_prio:%s; "
+		"conn_prio: %u,%u,0; interface: %s; metric: %" PRIu32 "; mtu: %s; sa_prio:%s; "
 		"sa_tfc:none;\n",
-		prefix_of(&c->local), prefix_of(&c->remote), f->interface, priority);
+		prefix_of(&c->local), prefix_of(&c->remote), f->interface, c->metric, mtu, priority);
 	begin(line, c);
 	line_add(line, "nflog-group: unset; ");
 	binding_text(line, c);

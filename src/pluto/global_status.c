@@ -252,6 +252,17 @@ static void say_dataplane(struct report *r)
 		report_text_line(r, "plutonium.dataplane.%s=%" PRIu64, name, value);
 }
 
+static void say_updown(struct report *r, const struct updown_stats s)
+{
+	say(r, "plutonium.updown.runs", s.runs);
+	say(r, "plutonium.updown.failed", s.failed);
+	say(r, "plutonium.updown.timed_out", s.timed_out);
+	say(r, "plutonium.updown.running", s.running);
+	say(r, "plutonium.updown.waiting", s.waiting);
+	say(r, "plutonium.updown.seats", s.seats);
+	say(r, "plutonium.updown.routes", s.routes);
+}
+
 enum step_result global_status_daemon(struct report *r)
 {
 	const struct pluto *p = r->pluto;
@@ -266,6 +277,8 @@ enum step_result global_status_daemon(struct report *r)
 	say(r, "plutonium.control.mailbox_depth", mailbox_depth(p->mailbox));
 	say(r, "plutonium.control.mailbox_refused", mailbox_refused(p->mailbox));
 	say(r, "plutonium.log.dropped", log_dropped());
+	if (p->updown)
+		say_updown(r, updown_stats(p->updown));
 	say(r, "plutonium.kernel.overruns", kernel.overruns);
 	say(r, "plutonium.kernel.asked_again", kernel.asked_again);
 	say(r, "plutonium.kernel.events_lost", kernel.events_lost);

@@ -17,6 +17,8 @@ struct keyword {
 	size_t field;      /* offset, for the setters that fill one field of struct connection */
 };
 
+#define UPDOWN_COMMAND_MAX 1024
+
 #define FIELD(f) offsetof(struct connection, f)
 
 static void *field_of(struct compile *cc, const struct keyword *k)
@@ -373,11 +375,14 @@ static bool set_fragmentation(
 static bool set_updown(
 	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
 {
-	/* Nothing is run: the default script has nothing to do that we do not do ourselves. */
-	if (*value == '\0' || strcasecmp(value, "%disabled") == 0 ||
-		strncmp(value, "ipsec _updown", 13) == 0)
-		return true;
-	return not_built(cc, k, end, value);
+	if (strlen(value) > UPDOWN_COMMAND_MAX)
+		return compile_fail(cc, "%supdown= is longer than %d characters", end->side,
+			UPDOWN_COMMAND_MAX);
+	for (const char *c = value; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			return compile_fail(cc, "%supdown= has a control character (0x%02x)",
+				end->side, (unsigned char)*c);
+	return set_text(cc, k, end, value);
 }
 
 /* Of no use with IKEv2, where retransmission decides. */
@@ -412,7 +417,9 @@ static const struct keyword end_keywords[] = {
 	{"auth", set_text, NULL, END_TEXT(auth)},
 	{"ikeport", set_text, NULL, END_TEXT(ikeport)},
 	{"nexthop", set_nexthop, NULL, END_TEXT(nexthop)},
-	{"updown", set_updown},
+	{"updown", set_updown, NULL, END_TEXT(updown)},
+	{"updown-config", NULL, "none"},
+	{"sourceip", set_text, NULL, END_TEXT(sourceip)},
 	{"autheap", NULL, "none"},
 	{"xauthserver", NULL, "no"}, {"xauthclient", NULL, "no"},
 	{"modecfgserver", set_end_bool, NULL, END_TEXT(modecfg_server)},
@@ -423,9 +430,8 @@ static const struct keyword end_keywords[] = {
 	{"ckaid", set_text, NULL, END_TEXT(ckaid)},
 	{"ca", set_text, NULL, END_TEXT(ca)},
 	{"sendcert", set_text, NULL, END_TEXT(sendcert)},
-	{"rsasigkey", NULL, "%none %cert"}, {"ecdsakey", NULL, "%none %cert"}, {"sourceip"},
+	{"rsasigkey", NULL, "%none %cert"}, {"ecdsakey", NULL, "%none %cert"},
 	{"subnets"}, {"eddsakey"}, {"pubkey"}, {"username"}, {"xauthusername"},
-	{"updown-config"},
 	{"interface-ip", set_text, NULL, END_TEXT(interface_ip)},
 	{"vti", set_text, NULL, END_TEXT(vti)},
 };
@@ -473,6 +479,8 @@ static const struct keyword keywords[] = {
 	{"failureshunt", set_failure_shunt},
 	{"negotiationshunt", set_negotiation_shunt},
 	{"initiateontraffic", set_on_traffic},
+	{"metric", set_count32, NULL, FIELD(metric)},
+	{"nm-configured", set_bool, NULL, FIELD(nm_configured)},
 	{"reqid", set_reqid},
 	{"fragmentation", set_fragmentation},
 	{"mark", set_text, NULL, TEXT(binding.mark)},
@@ -501,7 +509,7 @@ static const struct keyword keywords[] = {
 	{"nat-ikev1-method", NULL, "both"},
 	{"remote-peer-type", NULL, "ietf"}, {"remote_peer_type", NULL, "ietf"},
 	{"cisco-unity", NULL, "no"},
-	{"cisco-split", NULL, "no"}, {"nm-configured", NULL, "no"}, {"fake-strongswan", NULL, "no"},
+	{"cisco-split", NULL, "no"}, {"fake-strongswan", NULL, "no"},
 	{"send-vendorid", NULL, "no"}, {"sha2-truncbug", NULL, "no"},
 	{"ms-dh-downgrade", NULL, "no"},
 	{"pfs-rekey-workaround", NULL, "no"}, {"dns-match-id", NULL, "no"},
@@ -521,7 +529,7 @@ static const struct keyword keywords[] = {
 	{"ah"}, {"tcp-remoteport"}, {"xauthby"}, {"xauthfail"},
 	{"ppk-ids"}, {"redirect-to"}, {"accept-redirect-to"},
 	{"iptfs-packet-size"}, {"iptfs-max-queue-size"},
-	{"iptfs-reorder-window"}, {"iptfs-init-delay"}, {"iptfs-drop-time"}, {"metric"},
+	{"iptfs-reorder-window"}, {"iptfs-init-delay"}, {"iptfs-drop-time"},
 	{"sec-label"},
 	{"policy-label"}, {"debug"},
 };

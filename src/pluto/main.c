@@ -36,6 +36,10 @@ enum {
 /* How long peers are waited for when everything is deleted. */
 #define SHUTDOWN_PATIENCE_MS 3000
 #define SHUTDOWN_LIMIT_MS    8000
+/* Of updown scripts, so that they find our own ipsec first. */
+#define UPDOWN_PATH SBINDIR ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+/* And updown scripts, after that. */
+#define UPDOWN_PATIENCE_MS 10000
 /* Lines of 10,000 negotiations at once, and more. */
 #define CONTROL_MAILBOX 65536
 
@@ -128,6 +132,20 @@ static struct pools *start_pools(const struct pluto *p)
 	return pools_new(p->catalogue, path, pluto_now_ms);
 }
 
+/* Where nothing is protected nothing needs to be routed: "none" is for tests. */
+static bool start_updown(struct pluto *p, char *error, size_t size)
+{
+	struct updown_config config = {
+		.routes = strcmp(backend_name(&p->options), "none") != 0,
+		.children = p->options.updown_children,
+		.timeout_ms = p->options.updown_timeout_ms,
+		.path = UPDOWN_PATH,
+	};
+
+	p->updown = updown_start(&config, error, size);
+	return p->updown;
+}
+
 static bool start_tables(struct pluto *p)
 {
 	p->catalogue = catalogue_new();
@@ -150,6 +168,8 @@ static bool start_shards(struct pluto *p, char *error, size_t size)
 		.catalogue = p->catalogue,
 		.secrets = p->vault,
 		.credentials = p->credentials,
+		.updown = p->updown,
+		.updown_routes = strcmp(backend_name(&p->options), "none") != 0,
 		.ike_port = o->ike_port,
 		.nat_port = o->nat_port,
 		.fragment_datagram = o->fragment_size,
@@ -188,6 +208,8 @@ static int start(struct pluto *p, char *error, size_t size)
 	if (!start_kernel(p, error, size))
 		return PLUTO_EXIT_KERNEL;
 	log_line(LOG_LINE_INFO, "using kernel interface: %s", kernel_name(p->kernel));
+	if (!start_updown(p, error, size))
+		return PLUTO_EXIT_KERNEL;
 	if (!start_tables(p)) {
 		snprintf(error, size, "out of memory");
 		return PLUTO_EXIT_FAIL;
@@ -226,6 +248,7 @@ static void stop(struct pluto *p)
 {
 	if (p->shards)
 		shard_set_stop(p->shards);
+	updown_stop(p->updown, UPDOWN_PATIENCE_MS, p->left_state);
 	if (p->mailbox)
 		drain_mail(p->mailbox);
 	if (p->socket >= 0)

@@ -515,6 +515,28 @@ static bool set_ocsp_method(struct options *o, const struct row *row, const char
 	return o->revocation.ocsp_post || strcmp(value, "get") == 0 || bad_value(row, value, "get or post", err);
 }
 
+static bool set_updown_timeout(
+	struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	unsigned long long ms;
+
+	if (!conf_duration_ms(value, 1000, &ms) || ms < 100 || ms > 600000)
+		return bad_value(row, value, "a duration from 0.1 to 600 seconds", err);
+	o->updown_timeout_ms = (unsigned)ms;
+	return true;
+}
+
+static bool set_updown_children(
+	struct options *o, const struct row *row, const char *value, FILE *err)
+{
+	unsigned long long n;
+
+	if (!number(row, value, 1, UPDOWN_CHILDREN_MAX, &n, err))
+		return false;
+	o->updown_children = (unsigned)n;
+	return true;
+}
+
 /* Obsolete, or of no meaning here: said, and then passed over. */
 static bool set_obsolete(struct options *o, const struct row *row, const char *value, FILE *err)
 {
@@ -600,6 +622,8 @@ static const struct row rows[] = {
 	{"ocsp-cache-max-age", ROW_REQUIRED, set_seconds, "ocsp-cache-max-age", NULL,
 		FIELD(revocation.ocsp_cache_max_age_s)},
 	{NULL, ROW_REQUIRED, set_interface_managed, "ipsec-interface-managed"},
+	{"updown-timeout", ROW_REQUIRED, set_updown_timeout, "updown-timeout"},
+	{"updown-children", ROW_REQUIRED, set_updown_children, "updown-children"},
 
 	{"nat_traversal", ROW_FLAG, set_obsolete},
 	{"nocrsend", ROW_FLAG, set_obsolete},
@@ -789,6 +813,8 @@ bool options_init(struct options *o)
 		.ocsp_cache_max_age_s = 86400};
 	o->shunt_life_s = 900;
 	o->acquire_expires_s = 30;
+	o->updown_timeout_ms = 30000;
+	o->updown_children = 8;
 	return set_rundir(o, NULL, RUNDIR_DEFAULT, stderr) &&
 	       replace_text(&o->secrets_file, SECRETS_DEFAULT, stderr) &&
 	       replace_text(&o->nss_dir, NSS_DEFAULT, stderr) &&

@@ -41,6 +41,7 @@ struct options {
 	uint32_t keep_alive_s;
 	uint32_t shunt_life_s, acquire_expires_s; /* shuntlifetime=, expire-lifetime= */
 	unsigned keys_ahead;
+	unsigned updown_timeout_ms, updown_children;
 	size_t socket_buffer;
 	bool interfaces_unmanaged; /* xfrm interfaces are made by others */
 	uint16_t fragment_size; /* bytes of an IP datagram; 0: the engine's default */

@@ -43,6 +43,12 @@ const struct connection_end *connection_right(const struct connection *c)
 	return c->oriented && !c->local_is_left ? &c->local : &c->remote;
 }
 
+static bool copy_text(char **to, const char *from)
+{
+	*to = from ? strdup(from) : NULL;
+	return !from || *to;
+}
+
 static bool copy_end(struct connection_end *to, const struct connection_end *from)
 {
 	*to = *from;
@@ -52,21 +58,17 @@ static bool copy_end(struct connection_end *to, const struct connection_end *fro
 	for (unsigned i = 0; i < 2; i++)
 		to->pools[i] = from->pools[i] ? address_pool_ref(from->pools[i]) : NULL;
 	to->selectors = NULL;
+	to->selector_count = 0;
+	if (!copy_text(&to->updown, from->updown))
+		return false;
 	if (from->selector_count == 0)
 		return true;
 	to->selectors = calloc(from->selector_count, sizeof(*to->selectors));
-	if (!to->selectors) {
-		to->selector_count = 0;
+	if (!to->selectors)
 		return false;
-	}
+	to->selector_count = from->selector_count;
 	memcpy(to->selectors, from->selectors, from->selector_count * sizeof(*to->selectors));
 	return true;
-}
-
-static bool copy_text(char **to, const char *from)
-{
-	*to = from ? strdup(from) : NULL;
-	return !from || *to;
 }
 
 static bool copy_aliases(struct connection *to, const struct connection *from)

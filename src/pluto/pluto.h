@@ -26,6 +26,7 @@ struct pluto {
 	struct options options;
 	struct dataplane *dataplane;
 	struct kernel *kernel;
+	struct updown *updown;
 	struct catalogue *catalogue;
 	struct secret_vault *vault;
 	struct credentials *credentials;

@@ -2,6 +2,7 @@
 #include "hand_over.h"
 #include "shard_set.h"
 #include "news.h"
+#include "updown.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -175,6 +176,13 @@ static void host_tell(struct ike_host *host, const struct ike_news *news)
 	shard_tell(shard_of_host(host), news);
 }
 
+static enum ike_updown_result host_updown(struct ike_host *host, const struct ike_updown *request)
+{
+	const struct shard_config *config = &shard_of_host(host)->set->config;
+	return updown_ask(shard_of_host(host)->updown, kernel_name(config->kernel),
+		config->updown_routes, request, host_wall_s(host));
+}
+
 /* ---- half-open SAs ---------------------------------------------------------------- */
 
 static uint64_t half_open_everywhere(struct shard *shard, uint64_t own)
@@ -248,6 +256,7 @@ void shard_host_init(struct shard *shard)
 		.log = host_log,
 		.release_watcher = host_release_watcher,
 		.tell = host_tell,
+		.updown = host_updown,
 		.require_cookie = host_require_cookie,
 		.refuse_new = host_refuse_new,
 	};

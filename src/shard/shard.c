@@ -4,6 +4,7 @@
 #include "hand_over.h"
 #include "report.h"
 #include "news.h"
+#include "updown.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -233,6 +234,7 @@ static void turn(struct shard *shard)
 	take_sockets(shard, events, n);
 	size_t mails = take_all_mail(shard);
 	kernel_channel_poll(shard->channel);
+	mails += updown_take_answers(shard->updown, shard->engine);
 	size_t timers =
 		timer_wheel_expire(shard->wheel, shard->now_ms, TIMERS_MAX, on_timer, shard);
 	shard->work_left |= timers == TIMERS_MAX;
@@ -256,6 +258,13 @@ static bool watch(struct shard *shard, int fd)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
 	return fd < 0 || epoll_ctl(shard->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static bool watch_updown(struct shard *shard)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
+	return shard->updown == NULL || epoll_ctl(shard->epoll_fd, EPOLL_CTL_ADD,
+						updown_port_fd(shard->updown), &event) == 0;
 }
 
 static struct ike_engine *make_engine(struct shard *shard)
@@ -303,9 +312,13 @@ static const char *make_parts(struct shard *shard)
 	if ((shard->channel = kernel_channel_open(shard->set->config.kernel, &channel)) == NULL) {
 		return "kernel channel";
 	}
+	struct updown *updown = shard->set->config.updown;
+	if (updown != NULL && (shard->updown = updown_port_open(updown)) == NULL) {
+		return "way to updown";
+	}
 	if ((shard->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
 		!watch(shard, mailbox_fd(shard->inbox)) ||
-		!watch(shard, kernel_channel_fd(shard->channel))) {
+		!watch(shard, kernel_channel_fd(shard->channel)) || !watch_updown(shard)) {
 		return "epoll";
 	}
 	shard->engine = make_engine(shard);

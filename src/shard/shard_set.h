@@ -78,6 +78,7 @@ struct shard {
 	struct ike_engine *engine;
 	struct crypto_context *crypto;
 	struct kernel_channel *channel;
+	struct updown_port *updown; /* NULL: none */
 	struct timer_wheel *wheel;
 	int epoll_fd;
 	uint64_t now_ms;

@@ -165,6 +165,9 @@ void check_all_gone(struct node *node)
 	if (node_live_sas(node))
 		world_fail(world, "node %u: %u SAs are left in the kernel", node->index,
 			node_live_sas(node));
+	if (node->updown_count)
+		world_fail(world, "node %u: %u are up without an SA", node->index,
+			node->updown_count);
 	if (timer_wheel_count(node->wheel))
 		world_fail(world, "node %u: a timer is armed after the last SA", node->index);
 	for (unsigned i = 0; i < node->watcher_count; i++) {

@@ -399,6 +399,78 @@ static void host_ipsec(struct ike_host *host, const struct ipsec_request *reques
 	world_post(node->world, &event, node->last_answer_ms - node->world->now_ms);
 }
 
+/* ---- updown ------------------------------------------------------------------------------ */
+
+static struct node_updown *find_updown(struct node *node, uint64_t token)
+{
+	for (unsigned i = 0; i < node->updown_count; i++)
+		if (node->updowns[i].token == token)
+			return &node->updowns[i];
+	return NULL;
+}
+
+static void forget_updown(struct node *node, struct node_updown *u)
+{
+	if (u)
+		*u = node->updowns[--node->updown_count];
+}
+
+static enum ike_updown_result updown_up(struct node *node, const struct ike_updown *request)
+{
+	const struct updown_ways *ways = &node->updown_ways;
+	struct random_source *dice = &node->world->random;
+	struct event event = {.kind = EVENT_UPDOWN,
+		.node = node->index,
+		.generation = node->generation,
+		.updown_token = request->token};
+	unsigned fate = random_below(dice, 100);
+
+	node->ups++;
+	if (find_updown(node, request->token))
+		world_fail(node->world, "node %u: #%llu is brought up twice", node->index,
+			(unsigned long long)request->token);
+	if (!request->in_spi || !request->out_spi || !request->remote_id || !request->local_ts_count)
+		world_fail(node->world, "node %u: #%llu is brought up half known", node->index,
+			(unsigned long long)request->token);
+	if (node->updown_count == NODE_UPDOWNS_MAX)
+		return IKE_UPDOWN_FAILED;
+	node->updowns[node->updown_count++] = (struct node_updown){.token = request->token};
+	event.updown_result = fate < ways->failures			? IKE_UPDOWN_FAILED
+			      : fate < ways->failures + ways->nothing ? IKE_UPDOWN_NOTHING
+								      : IKE_UPDOWN_DONE;
+	world_post(node->world, &event, ways->delay_max_ms ? random_below(dice, ways->delay_max_ms) : 0);
+	return IKE_UPDOWN_ASKED;
+}
+
+static enum ike_updown_result host_updown(struct ike_host *host, const struct ike_updown *request)
+{
+	struct node *node = node_of(host);
+	struct node_updown *u = find_updown(node, request->token);
+
+	if (request->op == IKE_UPDOWN_UP)
+		return node->updown_ways.asked ? updown_up(node, request) : IKE_UPDOWN_NOTHING;
+	if (request->op == IKE_UPDOWN_UNROUTE)
+		node->unroutes++;
+	if (request->op != IKE_UPDOWN_DOWN)
+		return IKE_UPDOWN_NOTHING;
+	node->downs++;
+	node->down_bytes_in = request->bytes_in;
+	node->down_bytes_out = request->bytes_out;
+	forget_updown(node, u);
+	return IKE_UPDOWN_NOTHING;
+}
+
+static void updown_answered(struct node *node, const struct event *event)
+{
+	struct node_updown *u = find_updown(node, event->updown_token);
+
+	if (u && event->updown_result == IKE_UPDOWN_DONE)
+		u->up = true;
+	else
+		forget_updown(node, u);
+	ike_engine_updown_done(node->engine, event->updown_token, event->updown_result, "as diced");
+}
+
 static const struct ike_host host_functions = {
 	.now_ms = host_now,
 	.wall_s = host_wall,
@@ -418,6 +490,7 @@ static const struct ike_host host_functions = {
 	.log = host_log,
 	.release_watcher = host_release,
 	.tell = host_tell,
+	.updown = host_updown,
 	.require_cookie = host_require_cookie,
 	.refuse_new = host_refuse,
 };
@@ -480,7 +553,7 @@ void node_kill(struct node *node)
 	timer_wheel_free(node->wheel);
 	node->wheel = NULL;
 	memset(node->sas, 0, sizeof(node->sas));
-	node->sa_count = node->policy_count = node->spi_count = 0;
+	node->sa_count = node->policy_count = node->spi_count = node->updown_count = 0;
 }
 
 void node_free(struct node *node)
@@ -523,6 +596,9 @@ void node_event(struct node *node, struct event *event)
 		break;
 	case EVENT_IPSEC_ANSWER:
 		ike_engine_ipsec_answer(node->engine, &event->answer);
+		break;
+	case EVENT_UPDOWN:
+		updown_answered(node, event);
 		break;
 	case EVENT_ACTION:
 		break;

@@ -11,6 +11,7 @@
 #define NODE_POLICIES_MAX 4096
 #define NODE_SPIS_MAX     8192
 #define NODE_WATCHERS_MAX 4096
+#define NODE_UPDOWNS_MAX  4096
 
 struct kernel_sa {
 	bool present;
@@ -23,6 +24,19 @@ struct kernel_policy {
 	uint64_t selectors; /* a digest */
 	enum ipsec_policy_action action;
 	bool trap;
+};
+
+/* What goes with a Child SA, from UP to DOWN. */
+struct node_updown {
+	uint64_t token;
+	bool up; /* it was answered well */
+};
+
+/* How a node's scripts behave. */
+struct updown_ways {
+	bool asked;             /* false: there are none */
+	unsigned delay_max_ms;  /* until the answer */
+	unsigned failures, nothing; /* percent of the answers */
 };
 
 struct node {
@@ -57,6 +71,11 @@ struct node {
 	unsigned watcher_left[NODE_WATCHERS_MAX]; /* releases to come */
 	unsigned watcher_count;
 	uint64_t jobs_out, last_answer_ms;
+	struct updown_ways updown_ways;
+	struct node_updown updowns[NODE_UPDOWNS_MAX];
+	unsigned updown_count;
+	unsigned ups, downs, unroutes; /* asked for, so far */
+	uint64_t down_bytes_in, down_bytes_out; /* of the last DOWN */
 };
 
 struct node *node_add(struct world *world, bool natted);

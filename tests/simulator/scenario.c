@@ -41,7 +41,7 @@ struct run {
 	struct world *world;
 	struct plan plans[NODES_MAX * NODES_MAX];
 	unsigned plan_count;
-	bool kernel_errors, traps;
+	bool kernel_errors, traps, updown_failures;
 	struct tally *tally;
 };
 
@@ -291,6 +291,21 @@ static void do_remap(struct world *world, unsigned at, void *arg)
 	world->nodes[at]->nat_offset += 100;
 }
 
+/* Scripts that take long, and often fail; or only take long. */
+static void begin_updown(struct run *run)
+{
+	struct random_source *dice = &run->world->random;
+	struct updown_ways ways = {
+		.asked = true, .delay_max_ms = random_below(dice, 20000), .nothing = random_below(dice, 30)};
+
+	if (random_chance(dice, 30))
+		ways.failures = random_below(dice, 60);
+	run->updown_failures = ways.failures;
+	for (unsigned i = 0; i < run->world->node_count; i++)
+		if (random_chance(dice, 80))
+			run->world->nodes[i]->updown_ways = ways;
+}
+
 static void schedule_chaos(struct run *run)
 {
 	struct world *world = run->world;
@@ -333,6 +348,8 @@ static void schedule_chaos(struct run *run)
 	run->kernel_errors = random_chance(dice, 20);
 	for (unsigned i = 0; i < world->node_count && run->kernel_errors; i++)
 		world->nodes[i]->kernel_errors = 10;
+	if (random_chance(dice, 40))
+		begin_updown(run);
 }
 
 /* With dice of their own: the other seeds go on as they always went. */
@@ -386,8 +403,11 @@ static void begin_calm(struct run *run)
 	struct world *world = run->world;
 
 	world->weather = (struct weather){.delay_min = 1, .delay_max = 20};
-	for (unsigned i = 0; i < world->node_count; i++)
+	for (unsigned i = 0; i < world->node_count; i++) {
 		world->nodes[i]->kernel_errors = world->nodes[i]->overload = 0;
+		world->nodes[i]->updown_ways.failures = 0;
+		world->nodes[i]->updown_ways.delay_max_ms = 100;
+	}
 }
 
 static void check_wanted(struct run *run)
@@ -396,7 +416,7 @@ static void check_wanted(struct run *run)
 		const struct plan *plan = &run->plans[i];
 
 		if (!plan->wanted || plan->wrong_secret || plan->wrong_selectors ||
-			plan->incompatible || run->kernel_errors)
+			plan->incompatible || run->kernel_errors || run->updown_failures)
 			continue;
 		if (!connection_is_up(run->world->nodes[plan->initiator], plan->name))
 			world_fail(run->world,

@@ -24,7 +24,7 @@ struct weather {
 	unsigned delay_min, delay_max; /* a wide range reorders */
 };
 
-enum event_kind { EVENT_DATAGRAM, EVENT_JOB, EVENT_IPSEC_ANSWER, EVENT_ACTION };
+enum event_kind { EVENT_DATAGRAM, EVENT_JOB, EVENT_IPSEC_ANSWER, EVENT_UPDOWN, EVENT_ACTION };
 
 struct node;
 struct world;
@@ -38,6 +38,8 @@ struct event {
 	size_t len;
 	struct crypto_job *job;
 	struct ipsec_answer answer;
+	uint64_t updown_token;
+	enum ike_updown_result updown_result;
 	void (*action)(struct world *world, unsigned node, void *arg);
 	void *arg;
 };

@@ -269,7 +269,7 @@ static void test_connection_block(void **state)
 		"my_ip=unset; their_ip=unset;\n"
 		"\"v2\":   host: oriented; local: 10.66.0.1; remote: 10.67.0.1; established IKE "
 		"SA: #1;\n"
-		"\"v2\":   my_updown=<disabled>;\n"
+		"\"v2\":   my_updown=<routes>;\n"
 		"\"v2\":   xauth us:none, xauth them:none, my_username=[any]; "
 		"their_username=[any]\n"
 		"\"v2\":   our auth:secret, their auth:secret, our autheap:none, their "
@@ -328,7 +328,7 @@ static void test_unoriented_block(void **state)
 		"\"v2\": 10.1.0.0/24===10.66.0.1[@a]...10.67.0.1[@b]===10.2.0.0/24; unoriented; "
 		"my_ip=unset; their_ip=unset;\n"
 		"\"v2\":   host: unoriented;\n"
-		"\"v2\":   left_updown=<disabled>; right_updown=<disabled>;\n";
+		"\"v2\":   left_updown=<routes>; right_updown=<routes>;\n";
 	const struct connection_facts facts = {.interface = "", .keep_alive_s = 20};
 	struct connection *c = described();
 	char text[CONNECTION_TEXT_MAX];

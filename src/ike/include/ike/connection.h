@@ -37,11 +37,14 @@ struct connection_end {
 	struct identity *authority;         /* a name that must be in this end's chain; NULL: any */
 	struct traffic_selector *selectors; /* count 0: the host itself */
 	unsigned selector_count;
+	/* nexthop unset: as the host's routes say */
 	struct ip_address nexthop, source_ip;
 	/* Out of which this end gets its address (IPv4, IPv6); or NULL. The remote end's are lent by
 	 * us. */
 	struct address_pool *pools[2];
 	bool modecfg_server, modecfg_client; /* gives addresses by configuration payloads; asks */
+	char *updown; /* the end's script, for /bin/sh; NULL: none, see updown_none */
+	bool updown_none; /* neither a script nor routes (%disabled) */
 };
 
 /* What we tell clients beside their addresses. Immutable, shared by reference count. */
@@ -92,6 +95,8 @@ struct connection {
 	bool fragmentation; /* of IKE messages (RFC 7383), if the peer can */
 	bool decap_dscp, no_pmtu_discovery;
 	uint32_t priority;
+	uint32_t metric, mtu; /* of routes; 0: the system's */
+	bool nm_configured;   /* told to the script */
 	enum send_authorities send_authorities; /* with our certificate: intermediate ones */
 	struct authorities *authorities; /* that we ask the peer to be certified by; or NULL */
 	struct modecfg_offer *modecfg; /* NULL: nothing */

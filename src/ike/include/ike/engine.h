@@ -70,6 +70,41 @@ struct ike_news {
 	bool initial_contact; /* the peer knows of no other SA (RFC 7296, section 2.4) */
 };
 
+/* What goes with a Child SA beside itself: routes and the operator's script. */
+enum ike_updown_op {
+	IKE_UPDOWN_UP,      /* prepare and route, if that is not done yet; then up */
+	IKE_UPDOWN_DOWN,    /* down with the last user; an instance of a template is unrouted, too */
+	IKE_UPDOWN_ROUTE,   /* prepare and route, without an SA: until IKE_UPDOWN_UNROUTE */
+	IKE_UPDOWN_UNROUTE, /* the connection's policies are gone: unrouted with its last user */
+};
+
+enum ike_updown_result {
+	IKE_UPDOWN_ASKED, /* the answer comes later */
+	IKE_UPDOWN_DONE,
+	IKE_UPDOWN_NOTHING, /* good, and there is nothing that a DOWN would have to undo */
+	IKE_UPDOWN_FAILED,
+};
+
+/* All pointers are valid during the call only, `connection` for as long as the host refers to it. */
+struct ike_updown {
+	enum ike_updown_op op;
+	/* UP, ROUTE: unique in the daemon, comes back in the answer; DOWN: UP's. */
+	uint64_t token;
+	const struct connection *connection; /* not of DOWN */
+	uint64_t bytes_in, bytes_out;        /* DOWN: what the pairs since UP have carried */
+	/* UP; ROUTE has the connection's identities and selectors */
+	uint64_t serial, ike_serial; /* #N of the Child SA, of its IKE SA */
+	uint32_t instance;           /* [N]; 0: not an instance */
+	bool initiator;              /* of the exchange that makes the Child SA */
+	const struct identity *local_id, *remote_id;
+	struct ip_address local, remote; /* the hosts' addresses */
+	uint32_t in_spi, out_spi, reqid;
+	enum ipsec_mode mode;
+	enum ipsec_protocol protocol;
+	const struct traffic_selector *local_ts, *remote_ts;
+	unsigned local_ts_count, remote_ts_count;
+};
+
 struct ike_host {
 	/* milliseconds, monotonic; and seconds since the epoch */
 	uint64_t (*now_ms)(struct ike_host *host);
@@ -108,6 +143,11 @@ struct ike_host {
 	/* Every other engine is to be told by ike_engine_news. The host takes its own references.
 	 */
 	void (*tell)(struct ike_host *host, const struct ike_news *news);
+	/* Runs what goes with a Child SA, behind what was asked before for the same connection and
+	 * instance. ASKED, NOTHING or FAILED (no memory). After ASKED the answer to an UP or ROUTE
+	 * comes through ike_engine_updown_done; one that fails leaves nothing behind, and no DOWN is
+	 * due (though one may come, if the SA went meanwhile). NULL: never anything to be done. */
+	enum ike_updown_result (*updown)(struct ike_host *host, const struct ike_updown *request);
 	/* May this engine take another half-open SA as responder; must it ask for a cookie?
 	 * Daemon-wide counts are the host's to know; `half_open` is this engine's own. */
 	bool (*require_cookie)(struct ike_host *host, uint64_t half_open);
@@ -150,6 +190,9 @@ void ike_engine_timer(struct ike_engine *engine, struct timer *timer);
 void ike_engine_job_done(struct ike_engine *engine, struct crypto_job *job);
 void ike_engine_ipsec_answer(struct ike_engine *engine, const struct ipsec_answer *answer);
 void ike_engine_ipsec_event(struct ike_engine *engine, const struct ipsec_event *event);
+/* The answer to an UP or ROUTE of ike_host.updown. `why`: one printable line, if it has failed. */
+void ike_engine_updown_done(struct ike_engine *engine, uint64_t token,
+	enum ike_updown_result result, const char *why);
 /* The peer's host or port is unreachable, says an ICMP message: logged; retransmission goes on (RFC
  * 7296, section 2.4). */
 void ike_engine_network_error(
@@ -276,6 +319,7 @@ struct ike_memory {
 	uint64_t fragments;    /* of messages that are not complete yet */
 	uint64_t configurations; /* what configuration payloads have brought; leases are their pools' */
 	uint64_t tables;       /* by SPI, serial, identity, connection ... */
+	uint64_t updown;       /* what is noted of routes and scripts of Child SAs */
 	uint64_t slack;        /* places in pools that no object takes */
 };
 struct ike_memory ike_engine_memory(const struct ike_engine *engine);

@@ -8,6 +8,7 @@
 #include "crypto/key_stock.h"
 #include "ike/engine.h"
 #include "kernel/kernel.h"
+#include "kernel/updown.h"
 
 struct shard_set;
 
@@ -27,6 +28,8 @@ struct shard_config {
 	struct catalogue *catalogue;
 	struct secret_vault *secrets;
 	struct credentials *credentials; /* NULL: no certificates; outlives the shards */
+	struct updown *updown; /* NULL: neither scripts nor routes; outlives the shards */
+	bool updown_routes;    /* it makes routes where there is no script */
 	uint16_t ike_port, nat_port; /* 0 for nat_port: none */
 	uint16_t fragment_datagram;  /* see ike/engine.h */
 	uint32_t keep_alive_s;
