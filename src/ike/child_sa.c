@@ -462,10 +462,18 @@ void child_sa_free(struct child_sa *child, enum finish_reason reason)
 	engine_count(engine, COUNT_CHILD_FINISHED_ALL);
 	drop_selectors(child);
 	table_remove(engine->children, &child->by_serial);
-	sharing_prune(child->ike_sa);
 	slab_free(engine->child_pool, child);
 	trap_review(engine, c);
 	connection_unref(c);
+}
+
+/* Not because its IKE SA goes. */
+static void free_alone(struct child_sa *child, enum finish_reason reason)
+{
+	struct ike_sa *sa = child->ike_sa;
+
+	child_sa_free(child, reason);
+	sharing_prune(sa);
 }
 
 void child_sa_end(struct child_sa *child, enum finish_reason reason)
@@ -474,7 +482,7 @@ void child_sa_end(struct child_sa *child, enum finish_reason reason)
 
 	child_sa_uninstall(child);
 	if (!installed) {
-		child_sa_free(child, reason);
+		free_alone(child, reason);
 		return;
 	}
 	child->gone = true;
@@ -528,7 +536,7 @@ void child_sa_removed(struct child_sa *child, const struct ipsec_answer *answer)
 		child->chosen.protocol == PROTOCOL_AH ? "AH" : "ESP",
 		traffic_text(answer->counters.bytes, in), traffic_text(child->bytes_out, out));
 	if (child->gone)
-		child_sa_free(child, child->finish_reason);
+		free_alone(child, child->finish_reason);
 }
 
 void child_sa_moved(struct child_sa *child)

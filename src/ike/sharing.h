@@ -11,7 +11,8 @@ struct slab_pool *sharing_pool_new(void);
 /* Notes that the connection has something on the SA. Nothing to do for the SA's own. False: no
  * memory. */
 bool sharing_enter(struct ike_sa *sa, struct connection *c);
-/* Forgets guests that have nothing left on it. */
+/* Forgets guests that have nothing left on it. Not to be called while it goes: what they had on it
+ * is then looked for elsewhere (wanted_sa_gone). */
 void sharing_prune(struct ike_sa *sa);
 /* Forgets all guests. */
 void sharing_forget(struct ike_sa *sa);
