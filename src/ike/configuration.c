@@ -83,8 +83,10 @@ static unsigned lent_selectors(
 	const struct peer_configuration *p = sa->configuration;
 	unsigned count = 0;
 
-	for (unsigned i = 0; p && i < 2; i++)
-		count = add_host(&p->leases[i].address, out, count);
+	for (unsigned i = 0; p && i < 2; i++) {
+		if (p->leases[i].pool && p->leases[i].pool == c->remote.pools[i])
+			count = add_host(&p->leases[i].address, out, count);
+	}
 	if (count || sa->state == STATE_ESTABLISHED_IKE_SA)
 		return count;
 	return pool_selectors(c, out); /* which connection is it? */

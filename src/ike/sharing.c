@@ -222,6 +222,8 @@ static bool same_end(const struct connection_end *a, const struct connection_end
 	return ip_equal(&a->host, &b->host) && a->ike_port == b->ike_port &&
 	       identity_equal(a->id, b->id) && a->auth == b->auth && a->schemes == b->schemes &&
 	       same_certificate(a->certificate, b->certificate) &&
+	       a->modecfg_client == b->modecfg_client && a->pools[0] == b->pools[0] &&
+	       a->pools[1] == b->pools[1] && /* an IKE SA brings one address of a family */
 	       same_identity(a->authority, b->authority);
 }
 
