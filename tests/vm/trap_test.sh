@@ -55,7 +55,8 @@ test_trap_first_packet() {
 	expect_routing left routed-tunnel
 	established left
 	established right
-	log_has left 'initiate on-demand for packet 10.1.0.1/32/ICMP/2048===10.2.0.1/32/ICMP/2048' ||
+	# ping looks for its source address by a UDP socket first: that asks as well.
+	log_has left 'initiate on-demand for packet 10.1.0.1/32/(ICMP/2048|UDP/[0-9]*)===10.2.0.1/32/' ||
 		fail "$(cat "$work/left/pluto.log")"
 	[ "$(grep -c 'initiating IKEv2 connection' "$work/left/pluto.log")" = 1 ] || fail "more than one negotiation"
 	ping_from left 10.2.0.1
