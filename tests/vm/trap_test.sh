@@ -114,9 +114,9 @@ test_unroute() {
 	first_ping left 10.2.0.1 >/dev/null
 	expect_routing left routed-tunnel
 	local status=0
-	whack_in left --name t --unroute >"$work/unroute" || status=$?
-	[ $status = 26 ] || fail "--unroute of a tunnel ends with $status: $(cat "$work/unroute")"
-	grep -q 'an IPsec SA is using it' "$work/unroute"
+	whack_in left --name t --unroute >"$work/unroute.said" || status=$?
+	[ $status = 26 ] || fail "--unroute of a tunnel ends with $status: $(cat "$work/unroute.said")"
+	grep -q 'an IPsec SA is using it' "$work/unroute.said"
 	expect_routing left routed-tunnel
 	whack_in left --name t --terminate
 	expect_routing left routed-ondemand
