@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,10 +32,15 @@ static void on_answer(void *arg, const struct ipsec_answer *answer)
 	answers++;
 }
 
+static unsigned acquires[2]; /* by channel */
+static struct ipsec_event last_acquire;
+
 static void on_event(void *arg, const struct ipsec_event *event)
 {
-	(void)arg, (void)event;
-	fail();
+	if (!arg)
+		fail();
+	last_acquire = *event;
+	++*(unsigned *)arg;
 }
 
 static struct kernel *open_kernel(void)
@@ -390,6 +396,88 @@ static void trap_stands_behind_its_tunnel(void **state)
 	assert_int_equal(larval_drop(), 1);
 }
 
+static void poll_for(struct kernel_channel *const channels[2], unsigned ms)
+{
+	for (unsigned i = 0; i < ms / 10; i++) {
+		for (unsigned k = 0; k < 2; k++) {
+			kernel_channel_sleep(channels[k]);
+			kernel_channel_poll(channels[k]);
+		}
+		usleep(10000);
+	}
+}
+
+/* A datagram of each of `flows` sockets. */
+static void send_flows(unsigned flows)
+{
+	for (unsigned i = 0; i < flows; i++) {
+		struct sockaddr_in from = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(20000 + i))},
+				   to = {.sin_family = AF_INET, .sin_port = htons(9)};
+		int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		assert_true(fd >= 0);
+		from.sin_addr.s_addr = htonl(0x0a010001);
+		to.sin_addr.s_addr = htonl(0x0a020001 + i % 200);
+		assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+		(void)!sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to));
+		close(fd);
+	}
+}
+
+/* As many packets as may come, the kernel asks once, until its question has expired. */
+static void a_flood_against_a_trap_asks_once(void **state)
+{
+	(void)state;
+	needs_kernel();
+	assert_int_equal(system("ip link set lo up && ip link add d0 type veth peer name d1 && "
+				"ip link set d0 up && ip link set d1 up && "
+				"ip address add 10.1.0.1/24 dev lo && ip address add 192.0.2.1/24 dev d0 && "
+				"ip route add 10.2.0.0/24 dev d0 src 10.1.0.1"),
+		0);
+	struct kernel *kernel = open_kernel();
+	struct kernel_channel_config configs[] = {
+		{&acquires[0], on_answer, on_event}, {&acquires[1], on_answer, on_event}};
+	struct kernel_channel *channels[] = {
+		kernel_channel_open(kernel, &configs[0]), kernel_channel_open(kernel, &configs[1])};
+	start_over();
+	submit_route(channels[0], IPSEC_POLICY_ADD, IPSEC_PROTECT, 0); /* reqid 16385: channel 1's */
+	await_answers(channels[0], 1);
+	send_flows(1000);
+	poll_for(channels, 300);
+	assert_int_equal(acquires[0], 0);
+	assert_int_equal(acquires[1], 1);
+	assert_int_equal(last_acquire.kind, IPSEC_ACQUIRE);
+	assert_int_equal(last_acquire.reqid, 16385);
+	assert_int_equal(last_acquire.local_ts.protocol, IPPROTO_UDP);
+	assert_int_equal(last_acquire.local_ts.port_first, 20000);
+	assert_int_equal(last_acquire.remote_ts.port_last, 9);
+	assert_int_equal(last_acquire.remote_ts.range.first.bytes[3], 1);
+	/* What the kernel has kept of them goes with the policy. */
+	submit_route(channels[0], IPSEC_POLICY_DELETE, IPSEC_PROTECT, 1);
+	await_answers(channels[0], 2);
+	assert_int_equal(system("ip xfrm state flush"), 0);
+	submit_route(channels[0], IPSEC_POLICY_ADD, IPSEC_PROTECT, 2);
+	await_answers(channels[0], 3);
+	/* Type and code of ICMP are one number, on both sides. */
+	(void)!system("timeout 5 ping -n -q -c 1 -W 1 -I 10.1.0.1 10.2.0.9 >/dev/null 2>&1");
+	poll_for(channels, 100);
+	assert_int_equal(acquires[1], 2);
+	assert_int_equal(last_acquire.local_ts.protocol, IPPROTO_ICMP);
+	assert_int_equal(last_acquire.local_ts.port_first, 8 << 8);
+	assert_int_equal(last_acquire.remote_ts.port_first, 8 << 8);
+	/* A shunt asks nobody. */
+	submit_route(channels[0], IPSEC_POLICY_ADD, IPSEC_DISCARD, 3);
+	await_answers(channels[0], 4);
+	assert_int_equal(system("ip xfrm state flush"), 0);
+	send_flows(10);
+	poll_for(channels, 100);
+	assert_int_equal(acquires[1], 2);
+	submit_route(channels[0], IPSEC_POLICY_DELETE, IPSEC_DISCARD, 4);
+	await_answers(channels[0], 5);
+	kernel_channel_close(channels[0]);
+	kernel_channel_close(channels[1]);
+	kernel_close(kernel);
+}
+
 static void what_was_left_is_removed(void **state)
 {
 	(void)state;
@@ -451,6 +539,7 @@ int main(void)
 		cmocka_unit_test(the_inner_is_the_more_specific),
 		cmocka_unit_test(policies_come_and_go),
 		cmocka_unit_test(trap_stands_behind_its_tunnel),
+		cmocka_unit_test(a_flood_against_a_trap_asks_once),
 		cmocka_unit_test(marks_and_interfaces_make_policies_of_their_own),
 		cmocka_unit_test(what_was_left_is_removed),
 		cmocka_unit_test(support_is_what_the_kernel_has),
