@@ -16,8 +16,7 @@ struct kernel_channel {
 	struct kernel_channel_config config;
 };
 
-/* NULL for `open`: the place is kept, this build has no such backend. Contracts are those of the
- * functions of kernel.h that have the same names. */
+/* Contracts are those of the functions of kernel.h that have the same names. */
 struct kernel_backend {
 	const char *name;
 	bool binds; /* see kernel_binds */
@@ -44,5 +43,6 @@ struct kernel_backend {
 extern const struct kernel_backend kernel_none_backend;
 extern const struct kernel_backend kernel_dpdk_backend;
 extern const struct kernel_backend kernel_xfrm_backend;
+extern const struct kernel_backend kernel_pfkey_backend;
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "report.h"
 #include "xfrm_algorithm.h"
 
 /* The probe adds SAs between addresses for documentation (RFC 5737, 3849), with an SPI that no peer
@@ -105,25 +106,13 @@ static bool has_ipv6(const struct xfrm_kernel *x, struct xfrm_sync *sync)
 	return false;
 }
 
-static void add_names(char *text, size_t size, enum transform_type type, uint64_t set)
-{
-	const struct algorithm *a;
-
-	for (size_t i = 0; (a = algorithm_at(type, i)); i++) {
-		size_t len = strlen(text);
-
-		if (a->esp_capable && set & 1ull << a->id)
-			snprintf(text + len, size - len, " %s", a->name);
-	}
-}
-
 /* Of what could be offered. Nothing is said where there is nothing at all. */
 static void log_missing(const struct xfrm_kernel *x)
 {
 	char text[TEXT_MAX] = "";
 
-	add_names(text, sizeof(text), TRANSFORM_ENCR, ~x->encrs);
-	add_names(text, sizeof(text), TRANSFORM_INTEG, ~(x->integs | 1ull << INTEG_NONE));
+	report_names(text, sizeof(text), TRANSFORM_ENCR, ~x->encrs);
+	report_names(text, sizeof(text), TRANSFORM_INTEG, ~(x->integs | 1ull << INTEG_NONE));
 	if (text[0])
 		log_line(LOG_LINE_WARNING, "kernel ESP lacks:%s; what it lacks is not offered",
 			text);
@@ -140,10 +129,10 @@ static void log_abilities(const struct xfrm_kernel *x, struct xfrm_sync *sync, i
 			strerror(first_error));
 		return;
 	}
-	add_names(text, sizeof(text), TRANSFORM_ENCR, x->encrs);
+	report_names(text, sizeof(text), TRANSFORM_ENCR, x->encrs);
 	log_line(LOG_LINE_INFO, "kernel ESP encryption:%s", text);
 	text[0] = '\0';
-	add_names(text, sizeof(text), TRANSFORM_INTEG, x->integs);
+	report_names(text, sizeof(text), TRANSFORM_INTEG, x->integs);
 	log_line(LOG_LINE_INFO, "kernel ESP integrity:%s; ESN: %s", text[0] ? text : " none",
 		x->esn && x->esn_aead ? "yes"
 		: x->esn              ? "not with AES-GCM"
@@ -165,36 +154,19 @@ static void probe_all(struct xfrm_kernel *x, struct xfrm_sync *sync)
 	log_abilities(x, sync, first_error);
 }
 
-/* Neighbours are found in clear (RFC 4861 gives their messages a hop limit of 255, which proves
- * that they are on the link): under a policy between hosts, neither IKE nor ESP would find its way.
- */
 static int bypass_neighbours(struct xfrm_sync *sync)
 {
-	static const uint8_t types[] = {135, 136}; /* solicitation, advertisement */
 	static const uint8_t directions[] = {XFRM_POLICY_IN, XFRM_POLICY_OUT};
 	int error = 0;
 
-	for (unsigned i = 0; !error && i < sizeof(types) * sizeof(directions); i++) {
-		struct xfrm_selector s = {
-			.family = AF_INET6,
-			.proto = IPPROTO_ICMPV6,
-			.sport = htons(types[i / 2]),
-			.sport_mask = 0xffff,
-		};
+	for (unsigned i = 0; !error && i < 2 * sizeof(directions); i++) {
+		struct selector s = selector_of_neighbours(i / 2);
 
 		error = xfrm_put_bypass(xfrm_sync_msg(sync), directions[i % 2], &s);
 		if (!error)
 			error = xfrm_sync_ask(sync);
 	}
 	return error;
-}
-
-static void log_left_over(unsigned sas, unsigned policies)
-{
-	if (sas || policies)
-		log_line(LOG_LINE_INFO,
-			"removed %u SAs and %u policies that an earlier run has left in the kernel",
-			sas, policies);
 }
 
 static struct kernel *xfrm_open(const struct kernel_config *config, char *error, size_t error_size)
@@ -206,12 +178,12 @@ static struct kernel *xfrm_open(const struct kernel_config *config, char *error,
 
 	if (!sync)
 		return NULL;
-	if (x && spi_sequence_init(&x->spis) && (x->policies = xfrm_policies_new()))
+	if (x && spi_sequence_init(&x->spis) && (x->policies = policies_new()))
 		result = xfrm_sync_remove_ours(sync, &sas, &policies);
 	if (result == 0) {
 		x->kernel.backend = &kernel_xfrm_backend;
 		x->acquire_expires_s = config->acquire_expires_s;
-		log_left_over(sas, policies);
+		report_left_over(sas, policies);
 		probe_all(x, sync);
 		result = bypass_neighbours(sync);
 		if (result == EAFNOSUPPORT) /* a kernel without IPv6 has no neighbours */
@@ -223,7 +195,7 @@ static struct kernel *xfrm_open(const struct kernel_config *config, char *error,
 	snprintf(error, error_size, "kernel interface \"xfrm\": %s%s", strerror(result),
 		result == EPERM ? " (CAP_NET_ADMIN is needed)" : "");
 	if (x)
-		xfrm_policies_free(x->policies);
+		policies_free(x->policies);
 	free(x);
 	return NULL;
 }
@@ -239,7 +211,7 @@ static void xfrm_close(struct kernel *kernel)
 		log_line(LOG_LINE_ERROR, "XFRM: SAs and policies may be left in the kernel");
 	xfrm_hold_end(x);
 	xfrm_sync_close(sync);
-	xfrm_policies_free(x->policies);
+	policies_free(x->policies);
 	free(x);
 }
 

@@ -7,8 +7,7 @@
  * xfrm_channel.c  requests and answers
  * xfrm_dump.c     all counters at once
  * xfrm_event.c    what the kernel says by itself
- * xfrm_policy.c   which policy holds which selector
- * xfrm_message.c, xfrm_selector.c, xfrm_algorithm.c, xfrm_binding.c  the kernel's data
+ * xfrm_message.c, xfrm_algorithm.c, xfrm_binding.c  the kernel's data
  * xfrm_hold.c     settings of the kernel that traps need
  * xfrm_sync.c     asking and waiting: at the start and the end only */
 #ifndef KERNEL_XFRM_H
@@ -16,9 +15,9 @@
 
 #include "backend.h"
 #include "base/table.h"
+#include "policies.h"
 #include "spi_sequence.h"
 #include "xfrm_message.h"
-#include "xfrm_policy.h"
 
 struct nl_sock;
 struct xfrm_request;
@@ -26,7 +25,7 @@ struct xfrm_receive;
 
 struct xfrm_kernel {
 	struct kernel kernel;
-	struct xfrm_policies *policies;
+	struct policies *policies;
 	struct spi_sequence spis;
 	uint64_t encrs, integs; /* bit n: number n */
 	bool esn, esn_aead;
@@ -139,7 +138,7 @@ void xfrm_sync_close(struct xfrm_sync *sync);
 struct nl_msg *xfrm_sync_msg(struct xfrm_sync *sync);
 /* Sends what was built in xfrm_sync_msg; the kernel's answer: 0 or errno. */
 int xfrm_sync_ask(struct xfrm_sync *sync);
-/* Removes all SAs and policies that bear XFRM_OURS. 0 or errno. */
+/* Removes all SAs and policies that bear KERNEL_OURS. 0 or errno. */
 int xfrm_sync_remove_ours(struct xfrm_sync *sync, unsigned *sas, unsigned *policies);
 
 #endif

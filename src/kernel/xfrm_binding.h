@@ -20,9 +20,4 @@ int xfrm_put_binding_kept(struct nl_msg *msg, struct nlattr **attrs);
 struct ipsec_mark xfrm_read_mark(struct nlattr **attrs);
 uint32_t xfrm_read_interface(struct nlattr **attrs);
 
-static inline bool ipsec_mark_equal(const struct ipsec_mark *a, const struct ipsec_mark *b)
-{
-	return a->value == b->value && a->mask == b->mask;
-}
-
 #endif

@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "xfrm_dump.h"
-#include "xfrm_selector.h"
 
 #define OUT_MAX        32768 /* bytes sent in one call: half of the send buffer that libnl sets */
 #define RECEIVE_BUFFER (4 << 20)
@@ -38,8 +37,8 @@ struct xfrm_request {
 	uint32_t told_reqid;
 	struct ipsec_counters counters;
 	struct ipsec_request request; /* selectors are those below */
-	struct xfrm_policy_values values;
-	struct xfrm_selector *selectors;
+	struct policy_values values;
+	struct selector *selectors;
 	unsigned selector_count;
 	uint8_t *bytes; /* SA_ADD: the message. SA_MOVE: the state */
 	size_t len;
@@ -157,9 +156,15 @@ struct change {
 	struct xfrm_request *request;
 };
 
-static void on_policy_change(void *arg, uint8_t direction, const struct xfrm_selector *selector,
-	const struct xfrm_policy_values *values, bool present)
+static void on_policy_change(void *arg, enum policy_way way, const struct selector *selector,
+	const struct policy_values *values, bool present)
 {
+	static const uint8_t directions[] = {
+		[POLICY_OUT] = XFRM_POLICY_OUT,
+		[POLICY_IN] = XFRM_POLICY_IN,
+		[POLICY_FORWARD] = XFRM_POLICY_FWD,
+	};
+	uint8_t direction = directions[way];
 	struct change *change = arg;
 	struct xfrm_channel *c = change->channel;
 	int error = present ? xfrm_put_policy(c->msg, direction, selector, values)
@@ -171,14 +176,14 @@ static void on_policy_change(void *arg, uint8_t direction, const struct xfrm_sel
 static void send_policy(struct xfrm_channel *c, struct xfrm_request *r)
 {
 	struct change change = {c, r};
-	struct xfrm_policies *policies = c->xfrm->policies;
+	struct policies *policies = c->xfrm->policies;
 	int error;
 
 	if (r->request.op == IPSEC_POLICY_ADD)
-		error = xfrm_policies_add(policies, &r->values, r->selectors, r->selector_count,
+		error = policies_add(policies, &r->values, r->selectors, r->selector_count,
 			r->again, on_policy_change, &change);
 	else
-		error = xfrm_policies_remove(policies, &r->values, r->selectors, r->selector_count,
+		error = policies_remove(policies, &r->values, r->selectors, r->selector_count,
 			r->again, on_policy_change, &change);
 	if (error && !r->error)
 		r->error = error;
@@ -203,7 +208,7 @@ static void send_moved(struct xfrm_channel *c, struct xfrm_request *r, const str
 	fly(c, r, FLIGHT_ADD, moved, len);
 	secret_wipe(moved, len);
 	if (to->direction == IPSEC_OUTBOUND)
-		xfrm_policies_move(c->xfrm->policies, to->reqid, &to->local.address,
+		policies_move(c->xfrm->policies, to->reqid, &to->local.address,
 			&to->remote.address, on_policy_change, &change);
 }
 
@@ -245,7 +250,7 @@ static unsigned messages_of(const struct xfrm_channel *c, const struct xfrm_requ
 	if (is_policy(r))
 		return 3 * r->selector_count;
 	if (r->step == STEP_SECOND)
-		return 2 + xfrm_policies_count(c->xfrm->policies, r->request.sa.reqid);
+		return 2 + policies_count(c->xfrm->policies, r->request.sa.reqid);
 	return 2;
 }
 
@@ -269,7 +274,7 @@ static void flush(struct xfrm_channel *c)
 		struct xfrm_request *r = c->first;
 
 		if (!locked && (is_policy(r) || r->step == STEP_SECOND)) {
-			xfrm_policies_lock(c->xfrm->policies);
+			policies_lock(c->xfrm->policies);
 			locked = true;
 		}
 		if (!has_room(c, r))
@@ -284,7 +289,7 @@ static void flush(struct xfrm_channel *c)
 	}
 	send_out(c);
 	if (locked)
-		xfrm_policies_unlock(c->xfrm->policies);
+		policies_unlock(c->xfrm->policies);
 }
 
 /* ---- answers ---------------------------------------------------------------------- */
@@ -592,25 +597,13 @@ static int prepare_add(struct xfrm_channel *c, struct xfrm_request *r, const str
 static int prepare_policy(
 	struct xfrm_channel *c, struct xfrm_request *r, const struct ipsec_policy *p)
 {
-	r->values = (struct xfrm_policy_values){
-		.reqid = p->reqid,
-		.action = (uint8_t)p->action,
-		.mode = (uint8_t)p->mode,
-		.trap = p->trap,
-		.route = p->route,
-		.priority = p->priority,
-		.local = p->local,
-		.remote = p->remote,
-		.mark_in = p->mark_in,
-		.mark_out = p->mark_out,
-		.interface_id = p->interface_id,
-	};
+	r->values = policy_values_of(p);
 	if (p->hold)
 		xfrm_hold_begin(c->xfrm);
 	if (p->local_ts_count > IPSEC_SELECTORS_MAX || p->remote_ts_count > IPSEC_SELECTORS_MAX)
 		return EINVAL;
-	return xfrm_selectors(p->local_ts, p->local_ts_count, p->remote_ts, p->remote_ts_count,
-		&r->selectors, &r->selector_count);
+	return selectors_of(p->local_ts, p->local_ts_count, p->remote_ts, p->remote_ts_count,
+		SELECTOR_PORT_MASKS, &r->selectors, &r->selector_count);
 }
 
 static int prepare(

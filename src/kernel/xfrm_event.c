@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "xfrm_selector.h"
 
 #define EVENT_ROUNDS 8 /* each time around the loop */
 
@@ -62,8 +61,8 @@ static void take_acquire(struct xfrm_channel *c, struct nlmsghdr *message)
 	memcpy(&template, nla_data(attrs[XFRMA_TMPL]), sizeof(template));
 	/* The kernel asks for every policy without an SA; a trap is one that wants to be asked for.
 	 */
-	if (a->policy.lft.hard_add_expires_seconds != XFRM_OURS ||
-		!xfrm_priority_is_trap(a->policy.priority) ||
+	if (a->policy.lft.hard_add_expires_seconds != KERNEL_OURS ||
+		!policy_priority_is_trap(a->policy.priority) ||
 		template.reqid % channels != c->number ||
 		(a->sel.family != AF_INET && a->sel.family != AF_INET6))
 		return;

@@ -5,24 +5,50 @@
 #include <limits.h>
 #include <linux/udp.h>
 #include <netlink/attr.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/secret.h"
+#include "sequence_limit.h"
 #include "xfrm_algorithm.h"
 #include "xfrm_binding.h"
-#include "xfrm_selector.h"
 
-/* Without ESN the sequence number ends at 2^32 (RFC 4303, section 2.2): well before that a new SA
- * is wanted. */
-#define SEQUENCE_SOFT 0xf0000000u
-#define SEQUENCE_HARD 0xffffffffu
 /* With ESN the kernel cannot do without the anti-replay service. Where none is asked for, its
  * widest window comes nearest. */
 #define ESN_WINDOW    XFRMA_REPLAY_ESN_MAX
 #define LEGACY_WINDOW 32         /* packets; wider ones have an attribute of their own */
 #define MAPPING_EVERY 1          /* s: not an event a packet, until we have followed the peer */
 #define SEQUENCE_LEAP (1u << 20) /* more than can be sent while an SA is moved */
+
+xfrm_address_t xfrm_address_of(const struct ip_address *a)
+{
+	xfrm_address_t out = {0};
+
+	memcpy(&out, a->bytes, ip_len(a->family));
+	return out;
+}
+
+struct ip_address xfrm_address_read(const xfrm_address_t *a, uint16_t family)
+{
+	return ip_from_bytes((uint8_t)family, (const uint8_t *)a);
+}
+
+static struct xfrm_selector xfrm_selector_of(const struct selector *s)
+{
+	return (struct xfrm_selector){
+		.saddr = xfrm_address_of(&s->source),
+		.daddr = xfrm_address_of(&s->destination),
+		.prefixlen_s = s->source_len,
+		.prefixlen_d = s->destination_len,
+		.sport = htons(s->source_port),
+		.sport_mask = htons(s->source_mask),
+		.dport = htons(s->destination_port),
+		.dport_mask = htons(s->destination_mask),
+		.family = s->family,
+		.proto = s->protocol,
+	};
+}
 
 static void begin(struct nl_msg *msg, uint16_t type, uint16_t flags)
 {
@@ -101,21 +127,16 @@ static int put_algorithms(struct nl_msg *msg, const struct ipsec_sa *sa)
 		     : put_key(msg, XFRMA_ALG_CRYPT, encr_name, 0, sa->encr_key, sa->encr_key_len);
 }
 
-static uint64_t limit(uint64_t configured, uint64_t at_most)
-{
-	return configured && configured < at_most ? configured : at_most;
-}
-
 static struct xfrm_lifetime_cfg limits_of(const struct ipsec_sa *sa)
 {
 	return (struct xfrm_lifetime_cfg){
-		.soft_byte_limit = limit(sa->limits.soft_bytes, XFRM_INF),
-		.hard_byte_limit = limit(sa->limits.hard_bytes, XFRM_INF),
+		.soft_byte_limit = limit_at_most(sa->limits.soft_bytes, XFRM_INF),
+		.hard_byte_limit = limit_at_most(sa->limits.hard_bytes, XFRM_INF),
 		.soft_packet_limit =
-			limit(sa->limits.soft_packets, sa->esn ? XFRM_INF : SEQUENCE_SOFT),
+			limit_at_most(sa->limits.soft_packets, sa->esn ? XFRM_INF : SEQUENCE_SOFT),
 		.hard_packet_limit =
-			limit(sa->limits.hard_packets, sa->esn ? XFRM_INF : SEQUENCE_HARD),
-		.hard_add_expires_seconds = XFRM_OURS,
+			limit_at_most(sa->limits.hard_packets, sa->esn ? XFRM_INF : SEQUENCE_HARD),
+		.hard_add_expires_seconds = KERNEL_OURS,
 	};
 }
 
@@ -123,28 +144,26 @@ static struct xfrm_lifetime_cfg limits_of(const struct ipsec_sa *sa)
  * to that, since what comes out of a tunnel passes only by a policy. */
 static struct xfrm_selector selector_of(const struct ipsec_sa *sa)
 {
-	struct xfrm_selector none = {0}, *list, out;
+	struct selector *list, out;
 	unsigned count;
 
 	if (sa->mode == IPSEC_TUNNEL ||
-		xfrm_selectors(sa->local_ts, sa->local_ts_count, sa->remote_ts, sa->remote_ts_count,
-			&list, &count) != 0)
-		return none;
-	out = sa->direction == IPSEC_OUTBOUND ? list[0] : xfrm_selector_reversed(&list[0]);
-	if (count > 1) { /* the kernel takes one: by addresses, then */
-		const struct ip_address *l = &sa->local.address, *r = &sa->remote.address;
-		bool outbound = sa->direction == IPSEC_OUTBOUND;
-
-		out = (struct xfrm_selector){
-			.saddr = xfrm_address_of(outbound ? l : r),
-			.daddr = xfrm_address_of(outbound ? r : l),
-			.prefixlen_s = (uint8_t)ip_bits(l->family),
-			.prefixlen_d = (uint8_t)ip_bits(l->family),
-			.family = l->family,
+		selectors_of(sa->local_ts, sa->local_ts_count, sa->remote_ts, sa->remote_ts_count,
+			SELECTOR_PORT_MASKS, &list, &count) != 0)
+		return (struct xfrm_selector){0};
+	out = list[0];
+	if (count > 1) /* the kernel takes one: by addresses, then */
+		out = (struct selector){
+			.source = sa->local.address,
+			.destination = sa->remote.address,
+			.source_len = (uint8_t)ip_bits(sa->local.address.family),
+			.destination_len = (uint8_t)ip_bits(sa->local.address.family),
+			.family = sa->local.address.family,
 		};
-	}
 	free(list);
-	return out;
+	if (sa->direction == IPSEC_INBOUND)
+		out = selector_reversed(&out);
+	return xfrm_selector_of(&out);
 }
 
 static uint8_t flags_of(const struct ipsec_sa *sa, const struct xfrm_selector *selector)
@@ -331,31 +350,16 @@ int xfrm_put_sa_moved(struct nl_msg *msg, struct nlmsghdr *state, const struct i
 
 /* ---- policies --------------------------------------------------------------------- */
 
-#define WIDTH_BITS 12
-
-/* [asked for, 16 bits][width of the selector][no trap] */
-static uint32_t priority_of(const struct xfrm_policy_values *v, const struct xfrm_selector *s)
-{
-	uint32_t asked = v->priority > UINT16_MAX ? UINT16_MAX : v->priority;
-
-	return asked << 16 | xfrm_selector_width(s) << 1 | !v->trap;
-}
-
-bool xfrm_priority_is_trap(uint32_t priority)
-{
-	return !(priority & 1);
-}
-
 static struct xfrm_userpolicy_info policy_info(
-	uint8_t direction, const struct xfrm_selector *selector, uint32_t priority)
+	uint8_t direction, const struct selector *selector, uint32_t priority)
 {
 	return (struct xfrm_userpolicy_info){
-		.sel = *selector,
+		.sel = xfrm_selector_of(selector),
 		.lft = {.soft_byte_limit = XFRM_INF,
 			.hard_byte_limit = XFRM_INF,
 			.soft_packet_limit = XFRM_INF,
 			.hard_packet_limit = XFRM_INF,
-			.hard_add_expires_seconds = XFRM_OURS},
+			.hard_add_expires_seconds = KERNEL_OURS},
 		.priority = priority,
 		.dir = direction,
 		.action = XFRM_POLICY_ALLOW,
@@ -363,7 +367,7 @@ static struct xfrm_userpolicy_info policy_info(
 }
 
 static int put_policy_binding(
-	struct nl_msg *msg, uint8_t direction, const struct xfrm_policy_values *v)
+	struct nl_msg *msg, uint8_t direction, const struct policy_values *v)
 {
 	int error = xfrm_put_mark(msg, direction == XFRM_POLICY_OUT ? &v->mark_out : &v->mark_in);
 
@@ -371,7 +375,7 @@ static int put_policy_binding(
 }
 
 /* Inbound the reqid ties a packet to its SA, and it may have come from wherever the SA is now. */
-static struct xfrm_user_tmpl template_of(uint8_t direction, const struct xfrm_policy_values *v)
+static struct xfrm_user_tmpl template_of(uint8_t direction, const struct policy_values *v)
 {
 	struct xfrm_user_tmpl t = {
 		.id = {.proto = IPPROTO_ESP},
@@ -390,13 +394,13 @@ static struct xfrm_user_tmpl template_of(uint8_t direction, const struct xfrm_po
 	return t;
 }
 
-int xfrm_put_policy(struct nl_msg *msg, uint8_t direction, const struct xfrm_selector *selector,
-	const struct xfrm_policy_values *values)
+int xfrm_put_policy(struct nl_msg *msg, uint8_t direction, const struct selector *selector,
+	const struct policy_values *values)
 {
-	struct xfrm_selector s =
-		direction == XFRM_POLICY_OUT ? *selector : xfrm_selector_reversed(selector);
+	struct selector s =
+		direction == XFRM_POLICY_OUT ? *selector : selector_reversed(selector);
 	struct xfrm_userpolicy_info info =
-		policy_info(direction, &s, priority_of(values, selector));
+		policy_info(direction, &s, policy_priority(values, selector));
 	struct xfrm_user_tmpl template = template_of(direction, values);
 	int error;
 
@@ -411,7 +415,7 @@ int xfrm_put_policy(struct nl_msg *msg, uint8_t direction, const struct xfrm_sel
 	return error ? error : put_policy_binding(msg, direction, values);
 }
 
-int xfrm_put_bypass(struct nl_msg *msg, uint8_t direction, const struct xfrm_selector *selector)
+int xfrm_put_bypass(struct nl_msg *msg, uint8_t direction, const struct selector *selector)
 {
 	struct xfrm_userpolicy_info info = policy_info(direction, selector, 1);
 
@@ -420,12 +424,11 @@ int xfrm_put_bypass(struct nl_msg *msg, uint8_t direction, const struct xfrm_sel
 }
 
 int xfrm_put_policy_delete(struct nl_msg *msg, uint8_t direction,
-	const struct xfrm_selector *selector, const struct xfrm_policy_values *values)
+	const struct selector *selector, const struct policy_values *values)
 {
-	struct xfrm_userpolicy_id id = {
-		.sel = direction == XFRM_POLICY_OUT ? *selector : xfrm_selector_reversed(selector),
-		.dir = direction,
-	};
+	struct selector s =
+		direction == XFRM_POLICY_OUT ? *selector : selector_reversed(selector);
+	struct xfrm_userpolicy_id id = {.sel = xfrm_selector_of(&s), .dir = direction};
 	int error;
 
 	begin(msg, XFRM_MSG_DELPOLICY, NLM_F_ACK);

@@ -8,13 +8,9 @@
 #include <netlink/msg.h>
 
 #include "base/ipsec.h"
+#include "policies.h"
 
 #define XFRM_MESSAGE_MAX 8192
-
-/* How SAs and policies of this program are known among others': time limits are the engine's, so
- * that the kernel's "hard limit since addition" is free to carry this number (of seconds: 42
- * years). */
-#define XFRM_OURS 1347179860u
 
 /* The address that the kernel files an SA under. */
 struct xfrm_key {
@@ -33,32 +29,22 @@ int xfrm_put_sa_key(struct nl_msg *msg, uint16_t type, const struct xfrm_key *ke
  * sent since the kernel was asked, and no counter value may be used twice (RFC 4106, section 3.1).
  */
 int xfrm_put_sa_moved(struct nl_msg *msg, struct nlmsghdr *state, const struct ipsec_sa *moved);
-struct xfrm_policy_values {
-	uint32_t reqid;
-	uint8_t action, mode; /* enum ipsec_policy_action, ipsec_mode */
-	bool trap, route;
-	uint32_t priority;
-	struct ip_address local, remote;
-	struct ipsec_mark mark_in, mark_out;
-	uint32_t interface_id;
-};
 /* Adds or replaces. `selector` is outbound's whatever the direction (XFRM_POLICY_*). */
-int xfrm_put_policy(struct nl_msg *msg, uint8_t direction, const struct xfrm_selector *selector,
-	const struct xfrm_policy_values *values);
+int xfrm_put_policy(struct nl_msg *msg, uint8_t direction, const struct selector *selector,
+	const struct policy_values *values);
 /* A bypass with the highest priority, selector as it is. */
-int xfrm_put_bypass(struct nl_msg *msg, uint8_t direction, const struct xfrm_selector *selector);
+int xfrm_put_bypass(struct nl_msg *msg, uint8_t direction, const struct selector *selector);
 /* Marks and interface are read of `values`. */
 int xfrm_put_policy_delete(struct nl_msg *msg, uint8_t direction,
-	const struct xfrm_selector *selector, const struct xfrm_policy_values *values);
+	const struct selector *selector, const struct policy_values *values);
 /* Asks for all SAs or policies: XFRM_MSG_GETSA, XFRM_MSG_GETPOLICY. */
 int xfrm_put_dump(struct nl_msg *msg, uint16_t type);
 void xfrm_message_wipe(struct nl_msg *msg);
 
-/* What a policy's priority tells of it. */
-bool xfrm_priority_is_trap(uint32_t priority);
-
 /* ---- reading; NULL: too short to be one ---- */
 struct xfrm_usersa_info *xfrm_read_sa(struct nlmsghdr *message);
+xfrm_address_t xfrm_address_of(const struct ip_address *a);
+struct ip_address xfrm_address_read(const xfrm_address_t *a, uint16_t family);
 struct ipsec_counters xfrm_read_counters(struct nlmsghdr *message);
 
 #endif

@@ -3,8 +3,6 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
-#include "xfrm_selector.h"
-
 static uint64_t hash_of(uint32_t spi, enum ipsec_direction direction, uint32_t reqid)
 {
 	return table_hash_u64(((uint64_t)reqid << 32 | spi) * 2 + (direction == IPSEC_OUTBOUND));

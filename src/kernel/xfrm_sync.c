@@ -158,7 +158,7 @@ static void take_sa(void *arg, struct nlmsghdr *message)
 	struct nlattr *attrs[XFRMA_MAX + 1];
 	struct found_sa *sa;
 
-	if (!info || info->lft.hard_add_expires_seconds != XFRM_OURS ||
+	if (!info || info->lft.hard_add_expires_seconds != KERNEL_OURS ||
 		nlmsg_parse(message, sizeof(*info), attrs, XFRMA_MAX, NULL) < 0 ||
 		!(sa = one_more(arg)))
 		return;
@@ -176,7 +176,7 @@ static void take_policy(void *arg, struct nlmsghdr *message)
 	struct found_policy *policy;
 
 	if (nlmsg_datalen(message) < (int)sizeof(*info) ||
-		info->lft.hard_add_expires_seconds != XFRM_OURS ||
+		info->lft.hard_add_expires_seconds != KERNEL_OURS ||
 		nlmsg_parse(message, sizeof(*info), attrs, XFRMA_MAX, NULL) < 0 ||
 		!(policy = one_more(arg)))
 		return;

@@ -109,6 +109,65 @@ static bool fit_proposal(struct compile *cc, struct proposal *p, unsigned *ciphe
 	return true;
 }
 
+/* Has a cipher of the proposal this integrity? Have all of them? */
+static bool integrity_runs(
+	const struct kernel *kernel, const struct proposal *p, uint16_t integ, bool esn, bool all)
+{
+	for (unsigned i = 0; i < p->transform_count; i++) {
+		const struct transform *t = &p->transforms[i];
+
+		if (t->type == TRANSFORM_ENCR &&
+			kernel_supports(kernel, t->id, t->key_bits, integ, esn) != all)
+			return !all;
+	}
+	return all;
+}
+
+/* Leaves out what no cipher that is left can be run with; false with its name when it was asked
+ * for. */
+static bool fit_integrity(struct compile *cc, struct proposal *p)
+{
+	for (unsigned i = 0; i < p->transform_count;) {
+		const struct transform *t = &p->transforms[i];
+		const struct algorithm *integ = algorithm_by_id(TRANSFORM_INTEG, t->id);
+
+		if (t->type != TRANSFORM_INTEG || t->id == INTEG_NONE ||
+			integrity_runs(cc->context->kernel, p, t->id, cc->esn == 1, false)) {
+			i++;
+			continue;
+		}
+		if (cc->esp)
+			return compile_fail(cc, "esp=%s: the kernel interface \"%s\" cannot run %s",
+				cc->esp, kernel_name(cc->context->kernel),
+				integ ? integ->name : "it");
+		remove_transform(p, i);
+	}
+	return true;
+}
+
+/* Where there is a choice, extended sequence numbers are offered if each pair can be run with them:
+ * the peer may choose any. */
+static void fit_sequence_numbers(struct compile *cc, struct proposal *p)
+{
+	bool all = true, any_integ = false;
+
+	for (unsigned i = 0; i < p->transform_count; i++) {
+		const struct transform *t = &p->transforms[i];
+
+		if (t->type != TRANSFORM_INTEG || t->id == INTEG_NONE)
+			continue;
+		any_integ = true;
+		all = all && integrity_runs(cc->context->kernel, p, t->id, true, true);
+	}
+	if (!any_integ)
+		all = integrity_runs(cc->context->kernel, p, INTEG_NONE, true, true);
+	for (unsigned i = 0; !all && i < p->transform_count; i++)
+		if (p->transforms[i].type == TRANSFORM_SN && p->transforms[i].id == SN_EXTENDED) {
+			remove_transform(p, i);
+			return;
+		}
+}
+
 static bool fit_kernel(struct compile *cc, struct proposal_list *list)
 {
 	unsigned kept = 0;
@@ -120,6 +179,10 @@ static bool fit_kernel(struct compile *cc, struct proposal_list *list)
 			return false;
 		if (!ciphers)
 			continue;
+		if (!fit_integrity(cc, &list->proposals[i]))
+			return false;
+		if (cc->esn == 2)
+			fit_sequence_numbers(cc, &list->proposals[i]);
 		if (kept != i)
 			list->proposals[kept] = list->proposals[i];
 		list->proposals[kept].number = (uint8_t)(kept + 1);

@@ -235,7 +235,8 @@ static bool set_backend(struct options *o, const struct row *row, const char *va
 
 	if (strcmp(name, "netkey") == 0)
 		name = "xfrm";
-	if (strcmp(name, "bsdkame") == 0 || strcmp(name, "pfkeyv2") == 0)
+	if (strcmp(name, "bsdkame") == 0 || strcmp(name, "bsd") == 0 || strcmp(name, "kame") == 0 ||
+		strcmp(name, "pfkeyv2") == 0)
 		name = "pfkey";
 	if (strcmp(name, "auto") == 0)
 		return true;

@@ -82,7 +82,7 @@ launch_pluto() { # NAMESPACE [OPTION]...
 	# Any identities: one key.
 	printf ': PSK "a key that only tests use"\n' >"$dir/ipsec.secrets"
 	chmod 600 "$dir/ipsec.secrets"
-	ip netns exec "$1" "$pluto" --nofork --use-xfrm --rundir "$dir" --secretsfile "$dir/ipsec.secrets" \
+	ip netns exec "$1" "$pluto" --nofork "--use-${interface=xfrm}" --rundir "$dir" --secretsfile "$dir/ipsec.secrets" \
 		--logfile "$dir/pluto.log" --shards $shards --nhelpers 0 "${@:2}" >"$dir/output" 2>&1 &
 	echo $! >"$dir/process"
 	disown
@@ -115,8 +115,11 @@ runs() { # NAMESPACE|MAKE
 	[ -e "$work/$1/process" ] && [ -e "/proc/$(cat "$work/$1/process")" ]
 }
 
+# On the kernel interface that a test asks for (interface=pfkeyv2), else on XFRM.
 need_peer() { # pluto|MAKE
 	local other
+	[ "$(cat "$work/interface" 2>/dev/null)" = "${interface=xfrm}" ] || stop_gateways
+	echo "$interface" >"$work/interface"
 	ip netns list | grep -q '^left\b' || make_namespaces
 	for other in $others; do
 		[ "$other" = "$1" ] || ! runs "$other" || "stop_$other"

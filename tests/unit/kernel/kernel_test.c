@@ -127,7 +127,7 @@ static struct kernel_channel *open_channel(struct kernel *kernel, struct owner *
 
 static void unknown_backends_are_named(void **state)
 {
-	static const char *const names[] = {"netkey", "", "pfkey"};
+	static const char *const names[] = {"netkey", "", "klips"};
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		struct kernel_config config = {.backend = names[i]};

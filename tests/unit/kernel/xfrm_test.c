@@ -1,9 +1,8 @@
 /* The "xfrm" backend, as far as it goes on any kernel: selectors, policies and who holds them, what
  * an earlier run has left. In a network namespace of its own; SAs are tested in tests/vm. */
 #include "kernel/kernel.h"
-#include "xfrm_selector.h"
+#include "selector.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
@@ -115,29 +114,29 @@ static unsigned count_of(const char *pattern)
 
 /* ---- selectors ---- */
 
-static unsigned expand(const char *local, const char *remote, struct xfrm_selector **out)
+static unsigned expand(const char *local, const char *remote, struct selector **out)
 {
 	struct traffic_selector l, r;
 	unsigned count = 0;
 	assert_true(traffic_selector_parse(local, &l));
 	assert_true(traffic_selector_parse(remote, &r));
-	int error = xfrm_selectors(&l, 1, &r, 1, out, &count);
+	int error = selectors_of(&l, 1, &r, 1, SELECTOR_PORT_MASKS, out, &count);
 	if (error)
 		errno = error;
 	return error ? 0 : count;
 }
 
-static bool covers(const struct xfrm_selector *s, uint32_t address, uint16_t port)
+static bool covers(const struct selector *s, uint32_t address, uint16_t port)
 {
-	uint32_t mask = s->prefixlen_d ? ~0u << (32 - s->prefixlen_d) : 0;
-	return (address & mask) == ntohl(s->daddr.a4) &&
-	       (port & ntohs(s->dport_mask)) == ntohs(s->dport);
+	struct ip_subnet prefix = {s->destination, s->destination_len};
+	struct ip_address a = ip_v4(address);
+	return ip_subnet_has(&prefix, &a) && (port & s->destination_mask) == s->destination_port;
 }
 
 /* Of every address and port near the edges: covered once inside, never outside. */
 static void ranges_are_covered_exactly(void **state)
 {
-	struct xfrm_selector *list;
+	struct selector *list;
 	unsigned count = expand("10.1.0.0/24", "10.2.0.3-10.2.1.200/TCP/1000-5007", &list);
 	(void)state;
 	assert_true(count > 1);
@@ -158,8 +157,8 @@ static void ranges_are_covered_exactly(void **state)
 	assert_int_equal(expand("0.0.0.0/0", "::/0", &list), 0);
 	assert_int_equal(errno, EINVAL);
 	assert_int_equal(expand("::/0", "2001:db8::1/128", &list), 1);
-	assert_int_equal(list[0].prefixlen_s, 0);
-	assert_int_equal(list[0].prefixlen_d, 128);
+	assert_int_equal(list[0].source_len, 0);
+	assert_int_equal(list[0].destination_len, 128);
 	free(list);
 	assert_int_equal(expand("0.0.0.1-255.255.255.254", "10.0.0.0/8", &list), 62);
 	free(list);
@@ -174,12 +173,12 @@ static void ranges_are_covered_exactly(void **state)
 	assert_int_equal(errno, EOPNOTSUPP);
 	/* An echo request is of type 8, code 0, whichever way it goes. */
 	assert_int_equal(expand("10.1.0.0/24/ICMP/2048", "10.2.0.0/24/ICMP/2048", &list), 1);
-	struct xfrm_selector back = xfrm_selector_reversed(&list[0]);
-	assert_int_equal(ntohs(back.sport), 8);
-	assert_int_equal(back.sport_mask, 0xffff);
-	assert_int_equal(ntohs(back.dport), 0);
-	assert_int_equal(back.dport_mask, 0xffff);
-	assert_int_equal(back.prefixlen_s, 24);
+	struct selector back = selector_reversed(&list[0]);
+	assert_int_equal(back.source_port, 8);
+	assert_int_equal(back.source_mask, 0xffff);
+	assert_int_equal(back.destination_port, 0);
+	assert_int_equal(back.destination_mask, 0xffff);
+	assert_int_equal(back.source_len, 24);
 	free(list);
 }
 
@@ -191,9 +190,9 @@ static void the_inner_is_the_more_specific(void **state)
 	unsigned before = 4096;
 	(void)state;
 	for (unsigned i = 0; i < 7; i++) {
-		struct xfrm_selector *list;
+		struct selector *list;
 		assert_int_equal(expand("10.1.0.0/24", from_wide_to_narrow[i], &list), 1);
-		unsigned width = xfrm_selector_width(&list[0]);
+		unsigned width = selector_width(&list[0]);
 		assert_true(width < before);
 		before = width;
 		free(list);

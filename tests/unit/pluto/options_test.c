@@ -135,6 +135,27 @@ static void test_unique_ids(void **state)
 	}
 }
 
+/* The names that one kernel interface has had. */
+static void test_backends(void **state)
+{
+	static const struct {
+		const char *line, *backend;
+	} rows[] = {{"--use-bsdkame", "pfkey"}, {"--use-pfkeyv2", "pfkey"},
+		{"--protostack bsdkame", "pfkey"}, {"--protostack=kame", "pfkey"},
+		{"--protostack=pfkey", "pfkey"}, {"--use-netkey", "xfrm"},
+		{"--protostack=netkey", "xfrm"}, {"--use-nostack", "none"},
+		{"--use-bsdkame --use-xfrm", "xfrm"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct parsed p = parse(rows[i].line);
+
+		assert_true(p.ok);
+		assert_string_equal(p.options.backend, rows[i].backend);
+		release(&p);
+	}
+}
+
 static void test_errors(void **state)
 {
 	static const struct {
@@ -239,6 +260,7 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_unique_ids),
+		cmocka_unit_test(test_backends),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_config_setup),
 	};

@@ -3,8 +3,8 @@
  * 4301, section 4.4.)
  *
  * Backends: "dpdk" (the user-space dataplane), "xfrm" (Linux's own IPsec, in the network namespace of
- * the process), "none" (answers success, installs nothing: tests and load generators); "pfkey" has its
- * place in kernel_backends[]. */
+ * the process), "pfkey" (the same by PF_KEYv2, the interface that the BSDs have too), "none" (answers
+ * success, installs nothing: tests and load generators). */
 #ifndef KERNEL_KERNEL_H
 #define KERNEL_KERNEL_H
 
@@ -24,7 +24,7 @@ struct kernel_config {
 	uint32_t acquire_expires_s;
 };
 
-/* "xfrm": finds what the kernel has by trying, which may take seconds when it has to load modules;
+/* "xfrm", "pfkey": finds what the kernel has by trying, which may take seconds when it has to load modules;
  * removes what an earlier run of this program has left in it. Control thread. */
 struct kernel *kernel_open(const struct kernel_config *config, char *error, size_t error_size);
 /* After the channels are closed. Takes all SAs and policies of ours out of the operating system. */

@@ -1,4 +1,4 @@
-#include "xfrm_policy.h"
+#include "policies.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -7,9 +7,8 @@
 #include <sys/random.h>
 
 #include "base/table.h"
-#include "xfrm_binding.h"
 
-enum { HOLDS_OUT = 1, HOLDS_IN = 2 }; /* HOLDS_IN: XFRM_POLICY_IN and XFRM_POLICY_FWD */
+enum { HOLDS_OUT = 1, HOLDS_IN = 2 }; /* HOLDS_IN: POLICY_IN and POLICY_FORWARD */
 
 struct policy;
 
@@ -18,7 +17,7 @@ struct holding {
 	struct table_node node; /* by key; first, so that a node is its holding */
 	struct policy *policy;
 	uint64_t order; /* of all holdings of a key and rank the highest is installed */
-	struct xfrm_selector selector;
+	struct selector selector;
 	struct ipsec_mark mark;
 	uint8_t holds;
 };
@@ -26,12 +25,12 @@ struct holding {
 struct policy {
 	struct table_node node;      /* by reqid; first, too */
 	struct policy *next, **link; /* all */
-	struct xfrm_policy_values values;
+	struct policy_values values;
 	unsigned selector_count, count;
 	struct holding holdings[]; /* in order of the selectors, one or two each */
 };
 
-struct xfrm_policies {
+struct policies {
 	pthread_mutex_t lock;
 	struct table *by_reqid, *by_selector;
 	struct table_seed seed;
@@ -39,9 +38,38 @@ struct xfrm_policies {
 	uint64_t order;
 };
 
-struct xfrm_policies *xfrm_policies_new(void)
+struct policy_values policy_values_of(const struct ipsec_policy *policy)
 {
-	struct xfrm_policies *p = calloc(1, sizeof(*p));
+	return (struct policy_values){
+		.reqid = policy->reqid,
+		.action = (uint8_t)policy->action,
+		.mode = (uint8_t)policy->mode,
+		.trap = policy->trap,
+		.route = policy->route,
+		.priority = policy->priority,
+		.local = policy->local,
+		.remote = policy->remote,
+		.mark_in = policy->mark_in,
+		.mark_out = policy->mark_out,
+		.interface_id = policy->interface_id,
+	};
+}
+
+uint32_t policy_priority(const struct policy_values *values, const struct selector *selector)
+{
+	uint32_t asked = values->priority > UINT16_MAX ? UINT16_MAX : values->priority;
+
+	return asked << 16 | selector_width(selector) << 1 | !values->trap;
+}
+
+bool policy_priority_is_trap(uint32_t priority)
+{
+	return !(priority & 1);
+}
+
+struct policies *policies_new(void)
+{
+	struct policies *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
@@ -61,21 +89,21 @@ struct xfrm_policies *xfrm_policies_new(void)
 	return p;
 }
 
-void xfrm_policies_lock(struct xfrm_policies *policies)
+void policies_lock(struct policies *policies)
 {
 	pthread_mutex_lock(&policies->lock);
 }
 
-void xfrm_policies_unlock(struct xfrm_policies *policies)
+void policies_unlock(struct policies *policies)
 {
 	pthread_mutex_unlock(&policies->lock);
 }
 
-static uint64_t key_hash(const struct xfrm_policies *p, const struct xfrm_selector *s,
+static uint64_t key_hash(const struct policies *p, const struct selector *s,
 	const struct ipsec_mark *mark, uint32_t interface_id)
 {
 	struct {
-		struct xfrm_selector selector;
+		struct selector selector;
 		struct ipsec_mark mark;
 		uint32_t interface_id;
 	} key;
@@ -87,13 +115,12 @@ static uint64_t key_hash(const struct xfrm_policies *p, const struct xfrm_select
 	return table_hash(&p->seed, &key, sizeof(key));
 }
 
-static uint64_t holding_hash(const struct xfrm_policies *p, const struct holding *h)
+static uint64_t holding_hash(const struct policies *p, const struct holding *h)
 {
 	return key_hash(p, &h->selector, &h->mark, h->policy->values.interface_id);
 }
 
-/* The selectors are made by xfrm_selectors, padding and all. */
-static bool selectors_equal(const struct xfrm_selector *a, const struct xfrm_selector *b)
+static bool selectors_equal(const struct selector *a, const struct selector *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
@@ -112,8 +139,8 @@ static bool precedes(const struct holding *a, const struct holding *b)
 }
 
 /* In one direction. */
-static struct holding *installed(const struct xfrm_policies *p, const struct xfrm_selector *s,
-	const struct xfrm_policy_values *v, uint8_t direction)
+static struct holding *installed(const struct policies *p, const struct selector *s,
+	const struct policy_values *v, uint8_t direction)
 {
 	const struct ipsec_mark *mark = direction == HOLDS_OUT ? &v->mark_out : &v->mark_in;
 	struct holding *first = NULL;
@@ -132,8 +159,8 @@ static struct holding *installed(const struct xfrm_policies *p, const struct xfr
 	return first;
 }
 
-static bool policy_is(const struct policy *p, const struct xfrm_policy_values *wanted,
-	const struct xfrm_selector *selectors, unsigned count)
+static bool policy_is(const struct policy *p, const struct policy_values *wanted,
+	const struct selector *selectors, unsigned count)
 {
 	if (p->values.reqid != wanted->reqid || p->values.route != wanted->route ||
 		p->selector_count != count)
@@ -144,15 +171,15 @@ static bool policy_is(const struct policy *p, const struct xfrm_policy_values *w
 	return true;
 }
 
-static bool same_binding(const struct xfrm_policy_values *a, const struct xfrm_policy_values *b)
+static bool same_binding(const struct policy_values *a, const struct policy_values *b)
 {
 	return ipsec_mark_equal(&a->mark_in, &b->mark_in) &&
 	       ipsec_mark_equal(&a->mark_out, &b->mark_out) && a->interface_id == b->interface_id;
 }
 
 /* By reqid, `route` and selectors; `bound`: and with these marks and this interface, else with any. */
-static struct policy *find(const struct xfrm_policies *policies,
-	const struct xfrm_policy_values *wanted, const struct xfrm_selector *selectors,
+static struct policy *find(const struct policies *policies,
+	const struct policy_values *wanted, const struct selector *selectors,
 	unsigned count, bool bound)
 {
 	uint64_t hash = table_hash_u64(wanted->reqid);
@@ -168,26 +195,26 @@ static struct policy *find(const struct xfrm_policies *policies,
 	return NULL;
 }
 
-static void change_in(uint8_t direction, const struct xfrm_selector *selector,
-	const struct xfrm_policy_values *values, bool present, xfrm_policy_change *change,
+static void change_in(uint8_t direction, const struct selector *selector,
+	const struct policy_values *values, bool present, policy_change *change,
 	void *arg)
 {
 	if (direction == HOLDS_OUT) {
-		change(arg, XFRM_POLICY_OUT, selector, values, present);
+		change(arg, POLICY_OUT, selector, values, present);
 		return;
 	}
-	change(arg, XFRM_POLICY_IN, selector, values, present);
-	change(arg, XFRM_POLICY_FWD, selector, values, present);
+	change(arg, POLICY_IN, selector, values, present);
+	change(arg, POLICY_FORWARD, selector, values, present);
 }
 
-static void take_out(struct xfrm_policies *policies, struct policy *p, unsigned holdings)
+static void take_out(struct policies *policies, struct policy *p, unsigned holdings)
 {
 	for (unsigned i = 0; i < holdings; i++)
 		table_remove(policies->by_selector, &p->holdings[i].node);
 }
 
-static struct policy *allocate(const struct xfrm_policy_values *values,
-	const struct xfrm_selector *selectors, unsigned count)
+static struct policy *allocate(const struct policy_values *values,
+	const struct selector *selectors, unsigned count)
 {
 	bool one = ipsec_mark_equal(&values->mark_in, &values->mark_out);
 	unsigned holdings = one ? count : 2 * count;
@@ -209,8 +236,8 @@ static struct policy *allocate(const struct xfrm_policy_values *values,
 	return p;
 }
 
-static struct policy *make(struct xfrm_policies *policies, const struct xfrm_policy_values *values,
-	const struct xfrm_selector *selectors, unsigned count)
+static struct policy *make(struct policies *policies, const struct policy_values *values,
+	const struct selector *selectors, unsigned count)
 {
 	struct policy *p = allocate(values, selectors, count);
 	unsigned n = 0;
@@ -235,17 +262,17 @@ static struct policy *make(struct xfrm_policies *policies, const struct xfrm_pol
 }
 
 /* Whoever is first, or nobody. */
-static void tell_installed(const struct xfrm_policies *policies,
-	const struct xfrm_selector *selector, const struct xfrm_policy_values *values,
-	uint8_t direction, xfrm_policy_change *change, void *arg)
+static void tell_installed(const struct policies *policies,
+	const struct selector *selector, const struct policy_values *values,
+	uint8_t direction, policy_change *change, void *arg)
 {
 	struct holding *h = installed(policies, selector, values, direction);
 
 	change_in(direction, selector, h ? &h->policy->values : values, h, change, arg);
 }
 
-static void tell_holding(const struct xfrm_policies *policies, const struct holding *h,
-	xfrm_policy_change *change, void *arg)
+static void tell_holding(const struct policies *policies, const struct holding *h,
+	policy_change *change, void *arg)
 {
 	for (uint8_t direction = HOLDS_OUT; direction <= HOLDS_IN; direction++)
 		if (h->holds & direction)
@@ -253,9 +280,9 @@ static void tell_holding(const struct xfrm_policies *policies, const struct hold
 				change, arg);
 }
 
-int xfrm_policies_add(struct xfrm_policies *policies, const struct xfrm_policy_values *values,
-	const struct xfrm_selector *selectors, unsigned count, bool again,
-	xfrm_policy_change *change, void *arg)
+int policies_add(struct policies *policies, const struct policy_values *values,
+	const struct selector *selectors, unsigned count, bool again,
+	policy_change *change, void *arg)
 {
 	struct policy *p = find(policies, values, selectors, count, true);
 
@@ -275,10 +302,10 @@ int xfrm_policies_add(struct xfrm_policies *policies, const struct xfrm_policy_v
 	return 0;
 }
 
-static void take_back(struct xfrm_policies *policies, struct holding *h, xfrm_policy_change *change,
+static void take_back(struct policies *policies, struct holding *h, policy_change *change,
 	void *arg)
 {
-	const struct xfrm_policy_values *v = &h->policy->values;
+	const struct policy_values *v = &h->policy->values;
 	uint8_t was_installed = 0;
 
 	for (uint8_t direction = HOLDS_OUT; direction <= HOLDS_IN; direction++)
@@ -290,18 +317,18 @@ static void take_back(struct xfrm_policies *policies, struct holding *h, xfrm_po
 			tell_installed(policies, &h->selector, v, direction, change, arg);
 }
 
-static void tell_again(const struct xfrm_policies *policies,
-	const struct xfrm_policy_values *values, const struct xfrm_selector *selectors,
-	unsigned count, xfrm_policy_change *change, void *arg)
+static void tell_again(const struct policies *policies,
+	const struct policy_values *values, const struct selector *selectors,
+	unsigned count, policy_change *change, void *arg)
 {
 	for (unsigned i = 0; i < count; i++)
 		for (uint8_t direction = HOLDS_OUT; direction <= HOLDS_IN; direction++)
 			tell_installed(policies, &selectors[i], values, direction, change, arg);
 }
 
-int xfrm_policies_remove(struct xfrm_policies *policies, struct xfrm_policy_values *values,
-	const struct xfrm_selector *selectors, unsigned count, bool again,
-	xfrm_policy_change *change, void *arg)
+int policies_remove(struct policies *policies, struct policy_values *values,
+	const struct selector *selectors, unsigned count, bool again,
+	policy_change *change, void *arg)
 {
 	struct policy *p = find(policies, values, selectors, count, again);
 
@@ -321,8 +348,8 @@ int xfrm_policies_remove(struct xfrm_policies *policies, struct xfrm_policy_valu
 	return 0;
 }
 
-void xfrm_policies_move(struct xfrm_policies *policies, uint32_t reqid,
-	const struct ip_address *local, const struct ip_address *remote, xfrm_policy_change *change,
+void policies_move(struct policies *policies, uint32_t reqid,
+	const struct ip_address *local, const struct ip_address *remote, policy_change *change,
 	void *arg)
 {
 	for (struct table_node *n = table_first(policies->by_reqid, table_hash_u64(reqid)); n;
@@ -344,7 +371,7 @@ void xfrm_policies_move(struct xfrm_policies *policies, uint32_t reqid,
 	}
 }
 
-unsigned xfrm_policies_count(const struct xfrm_policies *policies, uint32_t reqid)
+unsigned policies_count(const struct policies *policies, uint32_t reqid)
 {
 	unsigned count = 0;
 
@@ -358,7 +385,7 @@ unsigned xfrm_policies_count(const struct xfrm_policies *policies, uint32_t reqi
 	return count;
 }
 
-void xfrm_policies_free(struct xfrm_policies *policies)
+void policies_free(struct policies *policies)
 {
 	if (!policies)
 		return;

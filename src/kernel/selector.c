@@ -1,9 +1,7 @@
-#include "xfrm_selector.h"
+#include "selector.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define PREFIXES_MAX 254
 #define PORTS_MAX    32
@@ -20,22 +18,10 @@ struct port_mask {
 };
 
 struct list {
-	struct xfrm_selector *at;
+	struct selector *at;
 	unsigned count;
+	enum selector_ports ports;
 };
-
-xfrm_address_t xfrm_address_of(const struct ip_address *a)
-{
-	xfrm_address_t out = {0};
-
-	memcpy(&out, a->bytes, ip_len(a->family));
-	return out;
-}
-
-struct ip_address xfrm_address_read(const xfrm_address_t *a, uint16_t family)
-{
-	return ip_from_bytes((uint8_t)family, (const uint8_t *)a);
-}
 
 static u128 number_of(const struct ip_address *a)
 {
@@ -89,14 +75,18 @@ static unsigned prefixes_of(const struct ip_range *range, struct prefix out[PREF
 	return n;
 }
 
-/* 0: OPAQUE */
-static unsigned ports_of(const struct traffic_selector *ts, struct port_mask out[PORTS_MAX])
+/* 0: no word for it */
+static unsigned ports_of(const struct traffic_selector *ts, enum selector_ports ports,
+	struct port_mask out[PORTS_MAX])
 {
 	uint32_t first = ts->port_first, last = ts->port_last;
+	bool single = ports == SELECTOR_SINGLE_PORTS && last - first != 65535;
 	unsigned n = 0;
 
+	if (single && (first == 0 || (last >= first && last - first >= PORTS_MAX)))
+		return 0;
 	while (n < PORTS_MAX && first <= last) {
-		unsigned bits = block_bits(first, last, 16);
+		unsigned bits = single ? 0 : block_bits(first, last, 16);
 
 		out[n++] = (struct port_mask){
 			(uint16_t)first, (uint16_t)(bits == 16 ? 0 : 0xffffu << bits)};
@@ -110,60 +100,63 @@ static bool is_icmp(uint8_t protocol)
 	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
 }
 
-/* RFC 7296, section 3.13.1: type and code are in the port fields; for the kernel the type is the
- * source port and the code the destination port, whichever way the message goes. */
-static int icmp_ports(const struct traffic_selector *ts, struct xfrm_selector *s)
+/* RFC 7296, section 3.13.1: type and code are in the port fields. */
+static int icmp_ports(
+	const struct traffic_selector *ts, enum selector_ports ports, struct selector *s)
 {
+	bool single = ports == SELECTOR_SINGLE_PORTS;
+
 	if (ts->port_first == 0 && ts->port_last == 65535)
 		return 0;
-	if (ts->port_first >> 8 != ts->port_last >> 8)
+	if (ts->port_first >> 8 != ts->port_last >> 8 || (single && ts->port_first < 256))
 		return EOPNOTSUPP;
-	s->sport = htons(ts->port_first >> 8);
-	s->sport_mask = 0xffff;
+	s->source_port = ts->port_first >> 8;
+	s->source_mask = 0xffff;
 	if ((ts->port_first & 0xff) == 0 && (ts->port_last & 0xff) == 0xff)
 		return 0;
-	if (ts->port_first != ts->port_last)
+	if (ts->port_first != ts->port_last || (single && (ts->port_first & 0xff) == 0))
 		return EOPNOTSUPP;
-	s->dport = htons(ts->port_first & 0xff);
-	s->dport_mask = 0xffff;
+	s->destination_port = ts->port_first & 0xff;
+	s->destination_mask = 0xffff;
 	return 0;
 }
 
-static int add_ports(struct list *list, const struct xfrm_selector *base,
+static int add_ports(struct list *list, const struct selector *base,
 	const struct traffic_selector *local, const struct traffic_selector *remote)
 {
 	struct port_mask l[PORTS_MAX], r[PORTS_MAX];
-	unsigned l_count = ports_of(local, l), r_count = ports_of(remote, r);
+	unsigned l_count = ports_of(local, list->ports, l),
+		 r_count = ports_of(remote, list->ports, r);
 
 	if (l_count == 0 || r_count == 0)
 		return EOPNOTSUPP;
 	for (unsigned i = 0; i < l_count; i++) {
 		for (unsigned k = 0; k < r_count; k++) {
-			if (list->count == XFRM_SELECTORS_MAX)
+			if (list->count == SELECTORS_MAX)
 				return E2BIG;
-			struct xfrm_selector *s = &list->at[list->count++];
+			struct selector *s = &list->at[list->count++];
 
 			*s = *base;
-			s->sport = htons(l[i].port);
-			s->sport_mask = htons(l[i].mask);
-			s->dport = htons(r[k].port);
-			s->dport_mask = htons(r[k].mask);
+			s->source_port = l[i].port;
+			s->source_mask = l[i].mask;
+			s->destination_port = r[k].port;
+			s->destination_mask = r[k].mask;
 		}
 	}
 	return 0;
 }
 
-static int add_icmp(struct list *list, const struct xfrm_selector *base,
+static int add_icmp(struct list *list, const struct selector *base,
 	const struct traffic_selector *local, const struct traffic_selector *remote)
 {
-	struct xfrm_selector s = *base;
-	int error = icmp_ports(local, &s);
+	struct selector s = *base;
+	int error = icmp_ports(local, list->ports, &s);
 
-	if (!error && !s.sport_mask)
-		error = icmp_ports(remote, &s);
+	if (!error && !s.source_mask)
+		error = icmp_ports(remote, list->ports, &s);
 	if (error)
 		return error;
-	if (list->count == XFRM_SELECTORS_MAX)
+	if (list->count == SELECTORS_MAX)
 		return E2BIG;
 	list->at[list->count++] = s;
 	return 0;
@@ -183,16 +176,16 @@ static int add_pair(struct list *list, const struct traffic_selector *local,
 	r_count = prefixes_of(&remote->range, r);
 	for (unsigned i = 0; i < l_count * r_count; i++) {
 		const struct prefix *src = &l[i / r_count], *dst = &r[i % r_count];
-		struct xfrm_selector s = {
-			.saddr = xfrm_address_of(&src->address),
-			.daddr = xfrm_address_of(&dst->address),
-			.prefixlen_s = src->len,
-			.prefixlen_d = dst->len,
+		struct selector s = {
+			.source = src->address,
+			.destination = dst->address,
+			.source_len = src->len,
+			.destination_len = dst->len,
 			.family = family,
-			.proto = local->protocol ? local->protocol : remote->protocol,
+			.protocol = local->protocol ? local->protocol : remote->protocol,
 		};
-		int error = is_icmp(s.proto) ? add_icmp(list, &s, local, remote)
-					     : add_ports(list, &s, local, remote);
+		int error = is_icmp(s.protocol) ? add_icmp(list, &s, local, remote)
+						: add_ports(list, &s, local, remote);
 
 		if (error)
 			return error;
@@ -200,11 +193,11 @@ static int add_pair(struct list *list, const struct traffic_selector *local,
 	return 0;
 }
 
-int xfrm_selectors(const struct traffic_selector *local, unsigned local_count,
-	const struct traffic_selector *remote, unsigned remote_count, struct xfrm_selector **out,
-	unsigned *count)
+int selectors_of(const struct traffic_selector *local, unsigned local_count,
+	const struct traffic_selector *remote, unsigned remote_count, enum selector_ports ports,
+	struct selector **out, unsigned *count)
 {
-	struct list list = {calloc(XFRM_SELECTORS_MAX, sizeof(struct xfrm_selector)), 0};
+	struct list list = {calloc(SELECTORS_MAX, sizeof(struct selector)), 0, ports};
 	int error = list.at ? 0 : ENOMEM;
 
 	for (unsigned i = 0; !error && i < local_count; i++)
@@ -221,27 +214,39 @@ int xfrm_selectors(const struct traffic_selector *local, unsigned local_count,
 	return 0;
 }
 
-struct xfrm_selector xfrm_selector_reversed(const struct xfrm_selector *s)
+struct selector selector_reversed(const struct selector *s)
 {
-	struct xfrm_selector r = *s;
+	struct selector r = *s;
 
-	r.saddr = s->daddr;
-	r.daddr = s->saddr;
-	r.prefixlen_s = s->prefixlen_d;
-	r.prefixlen_d = s->prefixlen_s;
-	if (!is_icmp(s->proto)) {
-		r.sport = s->dport;
-		r.sport_mask = s->dport_mask;
-		r.dport = s->sport;
-		r.dport_mask = s->sport_mask;
+	r.source = s->destination;
+	r.destination = s->source;
+	r.source_len = s->destination_len;
+	r.destination_len = s->source_len;
+	if (!is_icmp(s->protocol)) {
+		r.source_port = s->destination_port;
+		r.source_mask = s->destination_mask;
+		r.destination_port = s->source_port;
+		r.destination_mask = s->source_mask;
 	}
 	return r;
 }
 
-unsigned xfrm_selector_width(const struct xfrm_selector *s)
+unsigned selector_width(const struct selector *s)
 {
 	unsigned bits = s->family == AF_INET ? 64 : 256;
 
-	return (bits - s->prefixlen_s - s->prefixlen_d) * 8 + (s->proto ? 0 : 4) +
-	       (s->sport_mask == 0xffff ? 0 : 2) + (s->dport_mask == 0xffff ? 0 : 1);
+	return (bits - s->source_len - s->destination_len) * 8 + (s->protocol ? 0 : 4) +
+	       (s->source_mask == 0xffff ? 0 : 2) + (s->destination_mask == 0xffff ? 0 : 1);
+}
+
+struct selector selector_of_neighbours(bool advertisements)
+{
+	return (struct selector){
+		.source = {.family = AF_INET6},
+		.destination = {.family = AF_INET6},
+		.family = AF_INET6,
+		.protocol = IPPROTO_ICMPV6,
+		.source_port = advertisements ? 136 : 135,
+		.source_mask = 0xffff,
+	};
 }
