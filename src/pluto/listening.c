@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AGAIN_FIRST_MS 1000
+#define AGAIN_MAX_MS   300000
+
 static bool is_wanted(const struct pluto *p, const struct local_address *a)
 {
 	const struct options *o = &p->options;
@@ -112,6 +115,16 @@ static bool adopt(struct pluto *p, struct listen_address *list, size_t count)
 	return true;
 }
 
+/* What could not be opened may be possible later: the shards have closed others, DAD has ended. */
+static void try_again(struct pluto *p, bool missing)
+{
+	uint64_t ms = p->listen_again_ms ? 2 * p->listen_again_ms : AGAIN_FIRST_MS;
+
+	p->listen_again_ms = !missing ? 0 : ms < AGAIN_MAX_MS ? ms : AGAIN_MAX_MS;
+	if (missing && !p->addresses_due_ms)
+		p->addresses_due_ms = pluto_now_ms() + p->listen_again_ms;
+}
+
 bool listening_begin(struct pluto *p, struct client *client)
 {
 	size_t count, bound;
@@ -138,6 +151,7 @@ bool listening_begin(struct pluto *p, struct client *client)
 		return false;
 	}
 	p->listening = true;
+	try_again(p, error[0]);
 	connections_orient(p);
 	return true;
 }
@@ -162,13 +176,14 @@ void listening_refresh(struct pluto *p)
 		log_line(LOG_LINE_ERROR, "cannot read this host's addresses: %s", strerror(errno));
 		return;
 	}
-	if (is_same(p, list, count)) {
+	if (!p->listen_again_ms && is_same(p, list, count)) {
 		free(list);
 		return;
 	}
 	shard_set_listen(p->shards, list, count, error, sizeof(error));
 	if (error[0])
 		log_line(LOG_LINE_ERROR, "%s", error);
+	try_again(p, error[0]);
 	if (adopt(p, list, count))
 		connections_orient(p);
 	else

@@ -44,6 +44,7 @@ struct pluto {
 
 	struct link_watch *links;       /* NULL: changes are not heard of */
 	uint64_t addresses_due_ms;      /* they have changed, and are read anew then; 0: not */
+	uint64_t listen_again_ms;       /* a socket could not be opened: how long until the next attempt; 0: none is missing */
 	struct tunnel_devices *devices; /* of connections; NULL: the kernel interface has none */
 	uint32_t next_mark;             /* for mark=%unique */
 	bool left_state;                /* SAs, policies and devices stay when we end */
