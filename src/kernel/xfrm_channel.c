@@ -22,11 +22,19 @@
 #define ACK_COST  1024
 #define TOLD_COST 5120
 
-enum flight_kind { FLIGHT_ADD, FLIGHT_GET, FLIGHT_DELETE, FLIGHT_POLICY };
+enum flight_kind { FLIGHT_ADD, FLIGHT_GET, FLIGHT_DELETE, FLIGHT_DELETE_IPCOMP, FLIGHT_POLICY };
 
-/* SA_ADD: FIRST; VERIFY after a lost answer, when the SA exists: is it ours? SA_MOVE: FIRST asks
- * for the SA's state, SECOND puts it elsewhere. */
-enum request_step { STEP_FIRST, STEP_VERIFY, STEP_SECOND };
+/* SA_ADD: FIRST; VERIFY after a lost answer, when the SA exists: is it ours? With an IPComp SA,
+ * that one before, IPCOMP and IPCOMP_VERIFY; UNWIND removes it when the other is refused. SA_MOVE:
+ * FIRST asks for the SA's state, SECOND puts it elsewhere. */
+enum request_step {
+	STEP_FIRST,
+	STEP_VERIFY,
+	STEP_SECOND,
+	STEP_IPCOMP,
+	STEP_IPCOMP_VERIFY,
+	STEP_UNWIND
+};
 
 struct xfrm_request {
 	struct xfrm_request *next;
@@ -35,6 +43,7 @@ struct xfrm_request {
 	bool check; /* our own question; nobody is told */
 	unsigned outstanding;
 	int error, told_error; /* of changes; of questions */
+	int refused;           /* STEP_UNWIND: why */
 	uint32_t told_reqid;
 	struct ipsec_counters counters;
 	struct ipsec_request request; /* selectors are those below */
@@ -43,6 +52,8 @@ struct xfrm_request {
 	unsigned selector_count;
 	uint8_t *bytes; /* SA_ADD: the message. SA_MOVE: the state */
 	size_t len;
+	uint8_t *ipcomp; /* SA_ADD, SA_MOVE: the message of the IPComp SA; NULL: none */
+	size_t ipcomp_len;
 };
 
 static bool is_policy(const struct xfrm_request *r)
@@ -55,6 +66,7 @@ static void free_request(struct xfrm_request *r)
 	if (r->bytes)
 		secret_wipe(r->bytes, r->len);
 	free(r->bytes);
+	free(r->ipcomp);
 	free(r->selectors);
 	secret_wipe(r, sizeof(*r));
 	free(r);
@@ -202,6 +214,13 @@ static void send_moved(struct xfrm_channel *c, struct xfrm_request *r, const str
 	fly_built(c, r, FLIGHT_DELETE, xfrm_put_sa_key(c->msg, XFRM_MSG_DELSA, &old));
 	fly(c, r, FLIGHT_ADD, moved, len);
 	secret_wipe(moved, len);
+	if (sa->cpi && r->ipcomp) {
+		struct xfrm_key ipcomp = xfrm_sa_ipcomp_key(sa);
+
+		fly_built(c, r, FLIGHT_DELETE_IPCOMP,
+			xfrm_put_sa_key(c->msg, XFRM_MSG_DELSA, &ipcomp));
+		fly(c, r, FLIGHT_ADD, r->ipcomp, r->ipcomp_len);
+	}
 	if (to->direction == IPSEC_OUTBOUND)
 		xfrm_policies_move(c->xfrm->policies, to->reqid, &to->local.address,
 			&to->remote.address, on_policy_change, &change);
@@ -214,6 +233,24 @@ static struct xfrm_sa *sa_of(const struct xfrm_channel *c, const struct xfrm_req
 	return xfrm_sa_find(c, sa->id, sa->spi, sa->direction, sa->reqid);
 }
 
+/* One step of adding an SA that has an IPComp SA. What follows must meet both, or none. */
+static void send_with_ipcomp(
+	struct xfrm_channel *c, struct xfrm_request *r, const struct xfrm_sa *sa)
+{
+	struct xfrm_key key = xfrm_sa_ipcomp_key(sa);
+
+	c->barrier = r;
+	if (r->step == STEP_IPCOMP)
+		fly(c, r, FLIGHT_ADD, r->ipcomp, r->ipcomp_len);
+	else if (r->step == STEP_IPCOMP_VERIFY)
+		fly_built(c, r, FLIGHT_GET, xfrm_put_sa_key(c->msg, XFRM_MSG_GETSA, &key));
+	else if (r->step == STEP_UNWIND)
+		fly_built(
+			c, r, FLIGHT_DELETE_IPCOMP, xfrm_put_sa_key(c->msg, XFRM_MSG_DELSA, &key));
+	else
+		fly(c, r, FLIGHT_ADD, r->bytes, r->len);
+}
+
 static void send_sa(struct xfrm_channel *c, struct xfrm_request *r)
 {
 	struct xfrm_sa *sa = sa_of(c, r);
@@ -224,6 +261,10 @@ static void send_sa(struct xfrm_channel *c, struct xfrm_request *r)
 		return;
 	}
 	key = xfrm_sa_key(sa);
+	if (r->request.op == IPSEC_SA_ADD && r->ipcomp && r->step != STEP_VERIFY) {
+		send_with_ipcomp(c, r, sa);
+		return;
+	}
 	if (r->request.op == IPSEC_SA_ADD && r->step == STEP_FIRST) {
 		fly(c, r, FLIGHT_ADD, r->bytes, r->len);
 		return;
@@ -233,9 +274,13 @@ static void send_sa(struct xfrm_channel *c, struct xfrm_request *r)
 		return;
 	}
 	fly_built(c, r, FLIGHT_GET, xfrm_put_sa_key(c->msg, XFRM_MSG_GETSA, &key));
-	if (r->request.op == IPSEC_SA_DELETE)
+	if (r->request.op == IPSEC_SA_DELETE) {
 		fly_built(c, r, FLIGHT_DELETE, xfrm_put_sa_key(c->msg, XFRM_MSG_DELSA, &key));
-	else if (!r->check && r->request.op != IPSEC_SA_QUERY)
+		key = xfrm_sa_ipcomp_key(sa);
+		if (sa->cpi)
+			fly_built(c, r, FLIGHT_DELETE_IPCOMP,
+				xfrm_put_sa_key(c->msg, XFRM_MSG_DELSA, &key));
+	} else if (!r->check && r->request.op != IPSEC_SA_QUERY)
 		c->barrier = r; /* what follows must meet the SA as it will be */
 }
 
@@ -245,8 +290,8 @@ static unsigned messages_of(const struct xfrm_channel *c, const struct xfrm_requ
 	if (is_policy(r))
 		return 3 * r->selector_count;
 	if (r->step == STEP_SECOND)
-		return 2 + xfrm_policies_count(c->xfrm->policies, r->request.sa.reqid);
-	return 2;
+		return 4 + xfrm_policies_count(c->xfrm->policies, r->request.sa.reqid);
+	return 3;
 }
 
 static bool has_room(const struct xfrm_channel *c, const struct xfrm_request *r)
@@ -348,11 +393,43 @@ static void flight_back(
 	} else if (error && !r->error &&
 		   /* of the old place, and of what is gone already */
 		   !(f->kind == FLIGHT_DELETE && r->request.op == IPSEC_SA_MOVE) &&
+		   f->kind != FLIGHT_DELETE_IPCOMP &&
 		   !(f->kind == FLIGHT_POLICY && error == ENOENT)) {
 		r->error = error;
 	}
 	if (--r->outstanding == 0)
 		step_done(c, r);
+}
+
+static int verified(const struct xfrm_request *r)
+{
+	return r->told_error ? r->told_error : r->told_reqid == r->request.sa.reqid ? 0 : EEXIST;
+}
+
+/* True: there is a next step, of adding an SA that has an IPComp SA. */
+static bool ipcomp_step_done(struct xfrm_channel *c, struct xfrm_request *r)
+{
+	if (r->step == STEP_UNWIND) {
+		r->error = r->refused;
+		return false;
+	}
+	if (r->step == STEP_IPCOMP_VERIFY)
+		r->error = verified(r);
+	if (r->step == STEP_IPCOMP && r->error == EEXIST && r->again) {
+		r->step = STEP_IPCOMP_VERIFY;
+	} else if (r->step == STEP_IPCOMP || r->step == STEP_IPCOMP_VERIFY) {
+		if (r->error)
+			return false;
+		r->step = STEP_FIRST;
+	} else if (r->error && r->ipcomp) {
+		r->refused = r->error;
+		r->step = STEP_UNWIND;
+	} else {
+		return false;
+	}
+	r->error = 0;
+	push_front(c, r);
+	return true;
 }
 
 static void add_done(struct xfrm_channel *c, struct xfrm_request *r)
@@ -366,9 +443,9 @@ static void add_done(struct xfrm_channel *c, struct xfrm_request *r)
 		return;
 	}
 	if (r->step == STEP_VERIFY)
-		r->error = r->told_error                          ? r->told_error
-			   : r->told_reqid == r->request.sa.reqid ? 0
-								  : EEXIST;
+		r->error = verified(r);
+	if (ipcomp_step_done(c, r))
+		return;
 	if (r->error && sa)
 		xfrm_sa_remove(c, sa);
 	finish(c, r, r->error);
@@ -386,6 +463,8 @@ static void delete_done(struct xfrm_channel *c, struct xfrm_request *r)
 	}
 	if (sa)
 		xfrm_sa_remove(c, sa);
+	if (r->request.sa.direction == IPSEC_INBOUND)
+		kernel_channel_release_cpi(&c->channel, r->request.sa.ipcomp_cpi);
 	finish(c, r, r->error);
 }
 
@@ -570,13 +649,31 @@ bool xfrm_channel_sleep(struct kernel_channel *channel)
 
 /* ---- requests ------------------------------------------------------------------------- */
 
+static int prepare_ipcomp(struct xfrm_channel *c, struct xfrm_request *r, const struct ipsec_sa *sa)
+{
+	int error = sa->ipcomp_cpi ? xfrm_put_ipcomp_add(c->msg, sa) : 0;
+
+	if (error || !sa->ipcomp_cpi)
+		return error;
+	r->ipcomp_len = nlmsg_hdr(c->msg)->nlmsg_len;
+	r->ipcomp = malloc(r->ipcomp_len);
+	if (!r->ipcomp)
+		return ENOMEM;
+	memcpy(r->ipcomp, nlmsg_hdr(c->msg), r->ipcomp_len);
+	return 0;
+}
+
 static int prepare_add(struct xfrm_channel *c, struct xfrm_request *r, const struct ipsec_sa *sa)
 {
 	int error;
 
 	if (sa_of(c, r))
 		return EEXIST;
-	error = xfrm_put_sa_add(c->msg, sa);
+	error = prepare_ipcomp(c, r, sa);
+	if (r->ipcomp)
+		r->step = STEP_IPCOMP;
+	if (!error)
+		error = xfrm_put_sa_add(c->msg, sa);
 	if (!error) {
 		r->len = nlmsg_hdr(c->msg)->nlmsg_len;
 		r->bytes = malloc(r->len);
@@ -596,6 +693,8 @@ static int prepare_policy(
 		.reqid = p->reqid,
 		.action = (uint8_t)p->action,
 		.mode = (uint8_t)p->mode,
+		.protocol = (uint8_t)p->protocol,
+		.ipcomp = p->ipcomp,
 		.trap = p->trap,
 		.route = p->route,
 		.priority = p->priority,
@@ -626,7 +725,7 @@ static int prepare(
 		(!request->sa.local.address.family ||
 			request->sa.local.address.family != request->sa.remote.address.family))
 		return EAFNOSUPPORT;
-	return 0;
+	return request->op == IPSEC_SA_MOVE ? prepare_ipcomp(c, r, &request->sa) : 0;
 }
 
 static void forget_keys(struct ipsec_request *request)

@@ -1,6 +1,7 @@
 #include "xfrm.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 
 #include "xfrm_selector.h"
@@ -21,6 +22,7 @@ struct xfrm_sa *xfrm_sa_add(struct xfrm_channel *c, const struct ipsec_sa *sa)
 	s->reqid = sa->reqid;
 	s->direction = (uint8_t)sa->direction;
 	s->protocol = (uint8_t)sa->protocol;
+	s->cpi = sa->ipcomp_cpi;
 	s->local = sa->local.address;
 	s->remote = sa->remote.address;
 	s->mark = sa->mark;
@@ -87,4 +89,13 @@ struct xfrm_key xfrm_sa_key(const struct xfrm_sa *sa)
 		.protocol = sa->protocol,
 		.mark = sa->mark,
 	};
+}
+
+struct xfrm_key xfrm_sa_ipcomp_key(const struct xfrm_sa *sa)
+{
+	struct xfrm_key key = xfrm_sa_key(sa);
+
+	key.spi = sa->cpi;
+	key.protocol = IPPROTO_COMP;
+	return key;
 }

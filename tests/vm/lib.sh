@@ -296,8 +296,8 @@ start_capture() { # NAMESPACE... with a device "wan"
 	done
 }
 
-# Prints what was neither ESP, IKE, ESP in UDP nor finding neighbours.
-clear_packets() {
+# Prints what was neither ESP, IKE, ESP in UDP nor finding neighbours. FILTER: nor that.
+clear_packets() { # [FILTER]
 	local process side
 	sleep 0.2
 	for side in "$work"/*/wire.process; do
@@ -305,14 +305,14 @@ clear_packets() {
 		rm "$side"
 		kill -INT "$process"
 		until_true 10 test ! -e "/proc/$process"
-		tcpdump -n -r "${side%.process}.pcap" 'not esp and not arp and not udp port 500 and not udp port 4500 and
+		tcpdump -n -r "${side%.process}.pcap" "${1:+not ($1) and }"'not esp and not arp and not udp port 500 and not udp port 4500 and
 			not (ip6 and (ip6[6] == 50 or ip6[6] == 0 or
 			(ip6[6] == 58 and ip6[40] >= 133 and ip6[40] <= 143)))' 2>/dev/null
 	done
 }
 
-no_clear_packets() {
+no_clear_packets() { # [FILTER]
 	local clear
-	clear=$(clear_packets)
+	clear=$(clear_packets "$@")
 	[ -z "$clear" ] || fail "in clear: $clear"
 }
