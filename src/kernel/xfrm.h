@@ -4,7 +4,7 @@
  * room.
  *
  * xfrm.c          opening, the probe of what the kernel has, IKE sockets
- * xfrm_channel.c  requests and answers
+ * xfrm_channel.c  requests and answers; xfrm_request.c one request
  * xfrm_dump.c     all counters at once
  * xfrm_event.c    what the kernel says by itself
  * xfrm_policy.c   which policy holds which selector

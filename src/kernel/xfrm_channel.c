@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "xfrm_dump.h"
-#include "xfrm_selector.h"
+#include "xfrm_request.h"
 
 #define OUT_MAX        32768 /* bytes sent in one call: half of the send buffer that libnl sets */
 #define RECEIVE_BUFFER (4 << 20)
@@ -21,56 +21,6 @@
  * that is told. */
 #define ACK_COST  1024
 #define TOLD_COST 5120
-
-enum flight_kind { FLIGHT_ADD, FLIGHT_GET, FLIGHT_DELETE, FLIGHT_DELETE_IPCOMP, FLIGHT_POLICY };
-
-/* SA_ADD: FIRST; VERIFY after a lost answer, when the SA exists: is it ours? With an IPComp SA,
- * that one before, IPCOMP and IPCOMP_VERIFY; UNWIND removes it when the other is refused. SA_MOVE:
- * FIRST asks for the SA's state, SECOND puts it elsewhere. */
-enum request_step {
-	STEP_FIRST,
-	STEP_VERIFY,
-	STEP_SECOND,
-	STEP_IPCOMP,
-	STEP_IPCOMP_VERIFY,
-	STEP_UNWIND
-};
-
-struct xfrm_request {
-	struct xfrm_request *next;
-	uint8_t step;
-	bool again; /* an answer to it was lost */
-	bool check; /* our own question; nobody is told */
-	unsigned outstanding;
-	int error, told_error; /* of changes; of questions */
-	int refused;           /* STEP_UNWIND: why */
-	uint32_t told_reqid;
-	struct ipsec_counters counters;
-	struct ipsec_request request; /* selectors are those below */
-	struct xfrm_policy_values values;
-	struct xfrm_selector *selectors;
-	unsigned selector_count;
-	uint8_t *bytes; /* SA_ADD: the message. SA_MOVE: the state */
-	size_t len;
-	uint8_t *ipcomp; /* SA_ADD, SA_MOVE: the message of the IPComp SA; NULL: none */
-	size_t ipcomp_len;
-};
-
-static bool is_policy(const struct xfrm_request *r)
-{
-	return r->request.op == IPSEC_POLICY_ADD || r->request.op == IPSEC_POLICY_DELETE;
-}
-
-static void free_request(struct xfrm_request *r)
-{
-	if (r->bytes)
-		secret_wipe(r->bytes, r->len);
-	free(r->bytes);
-	free(r->ipcomp);
-	free(r->selectors);
-	secret_wipe(r, sizeof(*r));
-	free(r);
-}
 
 /* ---- queues --------------------------------------------------------------------- */
 
@@ -226,13 +176,6 @@ static void send_moved(struct xfrm_channel *c, struct xfrm_request *r, const str
 			&to->remote.address, on_policy_change, &change);
 }
 
-static struct xfrm_sa *sa_of(const struct xfrm_channel *c, const struct xfrm_request *r)
-{
-	const struct ipsec_sa *sa = &r->request.sa;
-
-	return xfrm_sa_find(c, sa->id, sa->spi, sa->direction, sa->reqid);
-}
-
 /* One step of adding an SA that has an IPComp SA. What follows must meet both, or none. */
 static void send_with_ipcomp(
 	struct xfrm_channel *c, struct xfrm_request *r, const struct xfrm_sa *sa)
@@ -253,7 +196,7 @@ static void send_with_ipcomp(
 
 static void send_sa(struct xfrm_channel *c, struct xfrm_request *r)
 {
-	struct xfrm_sa *sa = sa_of(c, r);
+	struct xfrm_sa *sa = xfrm_request_sa(c, r);
 	struct xfrm_key key;
 
 	if (!sa) {
@@ -287,7 +230,7 @@ static void send_sa(struct xfrm_channel *c, struct xfrm_request *r)
 /* How many messages it can take. */
 static unsigned messages_of(const struct xfrm_channel *c, const struct xfrm_request *r)
 {
-	if (is_policy(r))
+	if (xfrm_request_is_policy(r))
 		return 3 * r->selector_count;
 	if (r->step == STEP_SECOND)
 		return 4 + xfrm_policies_count(c->xfrm->policies, r->request.sa.reqid);
@@ -313,14 +256,14 @@ static void flush(struct xfrm_channel *c)
 	while (c->first && !c->barrier) {
 		struct xfrm_request *r = c->first;
 
-		if (!locked && (is_policy(r) || r->step == STEP_SECOND)) {
+		if (!locked && (xfrm_request_is_policy(r) || r->step == STEP_SECOND)) {
 			xfrm_policies_lock(c->xfrm->policies);
 			locked = true;
 		}
 		if (!has_room(c, r))
 			break;
 		pop(c);
-		if (is_policy(r))
+		if (xfrm_request_is_policy(r))
 			send_policy(c, r);
 		else
 			send_sa(c, r);
@@ -337,7 +280,7 @@ static void flush(struct xfrm_channel *c)
 static void check_limits(
 	struct xfrm_channel *c, struct xfrm_request *r, const struct xfrm_usersa_info *info)
 {
-	struct xfrm_sa *sa = sa_of(c, r);
+	struct xfrm_sa *sa = xfrm_request_sa(c, r);
 
 	if (!sa || sa->last)
 		return;
@@ -434,7 +377,7 @@ static bool ipcomp_step_done(struct xfrm_channel *c, struct xfrm_request *r)
 
 static void add_done(struct xfrm_channel *c, struct xfrm_request *r)
 {
-	struct xfrm_sa *sa = sa_of(c, r);
+	struct xfrm_sa *sa = xfrm_request_sa(c, r);
 
 	if (r->step == STEP_FIRST && r->error == EEXIST && r->again) {
 		r->step = STEP_VERIFY;
@@ -453,7 +396,7 @@ static void add_done(struct xfrm_channel *c, struct xfrm_request *r)
 
 static void delete_done(struct xfrm_channel *c, struct xfrm_request *r)
 {
-	struct xfrm_sa *sa = sa_of(c, r);
+	struct xfrm_sa *sa = xfrm_request_sa(c, r);
 
 	if (r->error == ESRCH && sa && sa->last) {
 		r->counters = *sa->last;
@@ -470,7 +413,7 @@ static void delete_done(struct xfrm_channel *c, struct xfrm_request *r)
 
 static void move_done(struct xfrm_channel *c, struct xfrm_request *r)
 {
-	struct xfrm_sa *sa = sa_of(c, r);
+	struct xfrm_sa *sa = xfrm_request_sa(c, r);
 
 	if (r->step == STEP_FIRST && !r->error && !r->told_error) {
 		r->step = STEP_SECOND;
@@ -615,7 +558,7 @@ static void tell(struct xfrm_channel *c)
 			.counters = r->counters};
 		bool told = !r->check;
 
-		free_request(r);
+		xfrm_request_free(r);
 		c->waiting--;
 		c->checks -= !told;
 		if (told)
@@ -649,93 +592,6 @@ bool xfrm_channel_sleep(struct kernel_channel *channel)
 
 /* ---- requests ------------------------------------------------------------------------- */
 
-static int prepare_ipcomp(struct xfrm_channel *c, struct xfrm_request *r, const struct ipsec_sa *sa)
-{
-	int error = sa->ipcomp_cpi ? xfrm_put_ipcomp_add(c->msg, sa) : 0;
-
-	if (error || !sa->ipcomp_cpi)
-		return error;
-	r->ipcomp_len = nlmsg_hdr(c->msg)->nlmsg_len;
-	r->ipcomp = malloc(r->ipcomp_len);
-	if (!r->ipcomp)
-		return ENOMEM;
-	memcpy(r->ipcomp, nlmsg_hdr(c->msg), r->ipcomp_len);
-	return 0;
-}
-
-static int prepare_add(struct xfrm_channel *c, struct xfrm_request *r, const struct ipsec_sa *sa)
-{
-	int error;
-
-	if (sa_of(c, r))
-		return EEXIST;
-	error = prepare_ipcomp(c, r, sa);
-	if (r->ipcomp)
-		r->step = STEP_IPCOMP;
-	if (!error)
-		error = xfrm_put_sa_add(c->msg, sa);
-	if (!error) {
-		r->len = nlmsg_hdr(c->msg)->nlmsg_len;
-		r->bytes = malloc(r->len);
-		if (r->bytes)
-			memcpy(r->bytes, nlmsg_hdr(c->msg), r->len);
-		if (!r->bytes || !xfrm_sa_add(c, sa))
-			error = ENOMEM;
-	}
-	xfrm_message_wipe(c->msg);
-	return error;
-}
-
-static int prepare_policy(
-	struct xfrm_channel *c, struct xfrm_request *r, const struct ipsec_policy *p)
-{
-	r->values = (struct xfrm_policy_values){
-		.reqid = p->reqid,
-		.action = (uint8_t)p->action,
-		.mode = (uint8_t)p->mode,
-		.protocol = (uint8_t)p->protocol,
-		.ipcomp = p->ipcomp,
-		.trap = p->trap,
-		.route = p->route,
-		.priority = p->priority,
-		.local = p->local,
-		.remote = p->remote,
-		.mark_in = p->mark_in,
-		.mark_out = p->mark_out,
-		.interface_id = p->interface_id,
-	};
-	if (p->hold)
-		xfrm_hold_begin(c->xfrm);
-	if (p->local_ts_count > IPSEC_SELECTORS_MAX || p->remote_ts_count > IPSEC_SELECTORS_MAX)
-		return EINVAL;
-	return xfrm_selectors(p->local_ts, p->local_ts_count, p->remote_ts, p->remote_ts_count,
-		&r->selectors, &r->selector_count);
-}
-
-static int prepare(
-	struct xfrm_channel *c, struct xfrm_request *r, const struct ipsec_request *request)
-{
-	if (request->op == IPSEC_SA_QUERY_ALL)
-		return EOPNOTSUPP;
-	if (request->op == IPSEC_SA_ADD)
-		return prepare_add(c, r, &request->sa);
-	if (is_policy(r))
-		return prepare_policy(c, r, &request->policy);
-	if (request->op == IPSEC_SA_MOVE &&
-		(!request->sa.local.address.family ||
-			request->sa.local.address.family != request->sa.remote.address.family))
-		return EAFNOSUPPORT;
-	return request->op == IPSEC_SA_MOVE ? prepare_ipcomp(c, r, &request->sa) : 0;
-}
-
-static void forget_keys(struct ipsec_request *request)
-{
-	if (request->op == IPSEC_SA_ADD) {
-		secret_wipe(request->sa.encr_key, sizeof(request->sa.encr_key));
-		secret_wipe(request->sa.integ_key, sizeof(request->sa.integ_key));
-	}
-}
-
 void xfrm_channel_submit(struct kernel_channel *channel, const struct ipsec_request *request)
 {
 	struct xfrm_channel *c = (struct xfrm_channel *)channel;
@@ -752,12 +608,8 @@ void xfrm_channel_submit(struct kernel_channel *channel, const struct ipsec_requ
 		channel->config.on_answer(channel->config.arg, &answer);
 		return;
 	}
-	r->request = *request;
-	r->counters.idle_ms = UINT64_MAX;
-	/* What is kept of it is in the messages made from it. */
-	forget_keys(&r->request);
 	c->waiting++;
-	error = prepare(c, r, request);
+	error = xfrm_request_prepare(c, r, request);
 	if (error)
 		finish(c, r, error);
 	else
@@ -870,12 +722,12 @@ struct kernel_channel *xfrm_channel_open(
 static void free_requests(struct xfrm_channel *c)
 {
 	while (c->first)
-		free_request(pop(c));
+		xfrm_request_free(pop(c));
 	while (c->done_first) {
 		struct xfrm_request *r = c->done_first;
 
 		c->done_first = r->next;
-		free_request(r);
+		xfrm_request_free(r);
 	}
 }
 

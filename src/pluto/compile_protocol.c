@@ -21,9 +21,24 @@ static bool choose(struct compile *cc)
 	return true;
 }
 
+static bool has_ah(const struct kernel *kernel)
+{
+	const struct algorithm *integ;
+
+	for (size_t i = 0; (integ = algorithm_at(TRANSFORM_INTEG, i)); i++)
+		if (kernel_supports_ah(kernel, integ->id, false))
+			return true;
+	return false;
+}
+
 static bool check_ah(struct compile *cc)
 {
+	const struct kernel *kernel = cc->context->kernel;
 	struct connection *c = cc->c;
+
+	if (kernel && !has_ah(kernel))
+		return compile_fail(
+			cc, "the kernel interface \"%s\" has no AH", kernel_name(kernel));
 
 	if (c->encapsulation == CHOICE_YES)
 		return compile_fail(cc, "encapsulation=yes does not go with AH: only ESP can be "

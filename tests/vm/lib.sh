@@ -216,11 +216,8 @@ established() { # NAMESPACE
 
 # ---- what the kernel says ----------------------------------------------------------
 
-sas() { # NAMESPACE: how many, without the larval ones that the kernel keeps a while where an SA was missed
-	ip -n "$1" xfrm state | grep -c 'spi 0x' | {
-		read -r all
-		echo $((all - $(ip -n "$1" xfrm state | grep -c 'spi 0x00000000' || true)))
-	}
+sas() { # NAMESPACE: of ESP and AH, without the larval ones that the kernel keeps a while where an SA was missed
+	ip -n "$1" xfrm state | grep -cE '^\s+proto (esp|ah) spi 0x0*[1-9a-f]' || true
 }
 
 has_sas() { # NAMESPACE COUNT
