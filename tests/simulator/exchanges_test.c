@@ -180,6 +180,9 @@ static void ah_is_agreed_on(void **state)
 			rekey_child(f->east, f->east_connection);
 	}
 	assert_int_equal(fixture_counter(f->west, "total.ipsec.type.ah"), 4);
+	assert_int_equal(fixture_counter(f->west, "total.ipsec.ah.traffic.in"), 3 * 17);
+	assert_int_equal(fixture_counter(f->west, "total.ipsec.ah.traffic.out"), 3 * 4096);
+	assert_int_equal(fixture_counter(f->west, "total.ipsec.esp.traffic.in"), 0);
 	end(f);
 }
 

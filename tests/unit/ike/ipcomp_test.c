@@ -66,9 +66,32 @@ static void offers(void **state)
 	}
 }
 
+/* An initiator takes only what it has offered. */
+static void answers(void **state)
+{
+	struct child_sa child = {0};
+	struct ipcomp_offer none = {.any = true}, deflate = {.any = true, .deflate = 0x1234};
+
+	(void)state;
+	assert_string_equal(
+		ipcomp_take_answer(&child, &deflate), "the peer chose compression unasked");
+	assert_string_equal(
+		ipcomp_take_answer(&child, &none), "the peer chose compression unasked");
+	child.in_cpi = 300;
+	assert_string_equal(ipcomp_take_answer(&child, &none),
+		"the peer chose a compression that was not offered");
+	assert_int_equal(child.out_cpi, 0);
+	assert_null(ipcomp_take_answer(&child, &deflate));
+	assert_int_equal(child.in_cpi, 300);
+	assert_int_equal(child.out_cpi, 0x1234);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(offers)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(offers),
+		cmocka_unit_test(answers),
+	};
 
 	return cmocka_run_group_tests_name("ike ipcomp", tests, NULL, NULL);
 }
