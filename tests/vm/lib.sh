@@ -189,13 +189,14 @@ left6=2001:db8::1,fd00:1::/64 right6=2001:db8::2,fd00:2::/64
 
 # connect LEFT RIGHT [WHACK-OPTION]...: an end is HOST[,CLIENT]; the connection is "t" on both, up when it returns.
 describe() { # NAMESPACE LEFT RIGHT [WHACK-OPTION]...
-	local l=$2 r=$3 ends=()
+	local l=$2 r=$3 ends=() protocol=--encrypt
+	[[ " ${*:4} " != *' --authenticate '* ]] || protocol=
 	ends=(--id @left --host "${l%%,*}")
 	[ "${l#*,}" = "$l" ] || ends+=(--client "${l#*,}")
 	ends+=(--to --id @right --host "${r%%,*}")
 	[ "${r#*,}" = "$r" ] || ends+=(--client "${r#*,}")
 
-	whack_in "$1" --name t "${ends[@]}" --psk --encrypt "${@:4}"
+	whack_in "$1" --name t "${ends[@]}" --psk ${protocol:+"$protocol"} "${@:4}"
 }
 
 connect() {
