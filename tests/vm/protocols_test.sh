@@ -53,7 +53,7 @@ test_ah() {
 	has_status left --globalstatus '^total.ipsec.type.ah=1$'
 	# The other one asks.
 	delete_both
-	describe left 192.0.2.1,10.1.0.0/24 192.0.2.2,10.2.0.0/24 --tunnel --ah sha2_256
+	describe left 192.0.2.1,10.1.0.0/24 192.0.2.2,10.2.0.0/24 --tunnel --authenticate --ah sha2_256
 	describe right 192.0.2.1,10.1.0.0/24 192.0.2.2,10.2.0.0/24 --tunnel --authenticate --esn=no
 	whack_in right --name t --initiate | tail -n 3
 	established left
@@ -68,7 +68,7 @@ test_ah_transport() {
 	need_gateways
 	local integ
 	for integ in md5 sha1 sha2_256 sha2_384 sha2_512 aes_xcbc aes_cmac; do
-		connect 192.0.2.1 192.0.2.2 --transport --ah $integ
+		connect 192.0.2.1 192.0.2.2 --transport --authenticate --ah $integ
 		check_traffic 192.0.2.2 192.0.2.1 192.0.2.2
 		delete_both
 	done
@@ -347,7 +347,7 @@ test_strongswan_protocols() {
 	local initiator mode
 	for initiator in ours swan; do
 		for mode in tunnel transport; do
-			swan_tunnel $initiator $mode 'ah_proposals = sha256-esn,sha256' --ah sha2_256
+			swan_tunnel $initiator $mode 'ah_proposals = sha256-esn,sha256' --authenticate --ah sha2_256
 			has_sas_of left ah 2 || fail "no AH: $(ip -n left xfrm state)"
 			[ $mode = transport ] || swan_rekeys 10.2.0.1
 			swan_tunnel_ends
