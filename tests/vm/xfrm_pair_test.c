@@ -67,7 +67,7 @@ static void on_event(void *arg, const struct ipsec_event *event)
 
 /* ---- two hosts ---- */
 
-static bool run(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static bool run(const char *format, ...)
 {
 	char command[600];
 	va_list args;
