@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # What SAs can be beyond plain ESP: AH, IPComp, padding for traffic flow confidentiality, BEET mode, transport mode
 # behind a NAT, and every algorithm.
+. ./nat.sh
+. ./strongswan.sh
 
 pair_case() {
 	"$PLUTONIUM_BUILD/tests/vm/xfrm_pair_test" "$1"
@@ -80,7 +82,7 @@ test_ah_rekey() {
 	connect 192.0.2.1,10.1.0.0/24 192.0.2.2,10.2.0.0/24 --tunnel --authenticate --ipsec-max-bytes 20000
 	in_ns left ping -n -q -c 30 -i 0.02 -s 1000 10.2.0.1 >"$work/ping"
 	grep -q ' 0% packet loss' "$work/ping" || fail "lost while rekeying: $(cat "$work/ping")"
-	until_true 60 rekeyed || fail "not rekeyed: $(tail -n 20 "$work/left/pluto.log")"
+	until_true 60 log_has left 'initiator rekeyed Child SA' || fail "not rekeyed: $(tail -n 20 "$work/left/pluto.log")"
 	until_true 60 has_sas_of left ah 2 || fail "the old SAs stay: $(ip -n left -s xfrm state)"
 	# And by the other end.
 	whack_in right --name t --rekey-child
@@ -92,7 +94,7 @@ test_ah_rekey() {
 # AH protects the addresses that a NAT changes: both ends say so.
 test_ah_nat() {
 	need_gateways
-	make_nat
+	make_nat left right
 	trap remove_nat EXIT
 	describe left 10.9.0.2,10.1.0.0/24 203.0.113.2,10.2.0.0/24 --tunnel --authenticate
 	describe right 203.0.113.1,10.1.0.0/24 203.0.113.2,10.2.0.0/24 --tunnel --authenticate
@@ -138,7 +140,7 @@ test_compress() {
 	local cpis
 	cpis=$(ip -n left xfrm state | grep 'proto comp')
 	whack_in left --name t --rekey-child
-	until_true 60 rekeyed || fail "$(tail -n 20 "$work/left/pluto.log")"
+	until_true 60 log_has left 'initiator rekeyed Child SA' || fail "$(tail -n 20 "$work/left/pluto.log")"
 	until_true 60 has_sas_of left comp 2 || fail "the old ones stay: $(ip -n left xfrm state)"
 	[ "$cpis" != "$(ip -n left xfrm state | grep 'proto comp')" ] || fail "the CPIs have stayed"
 	check_compression 10.2.0.1 192.0.2.1 192.0.2.2
@@ -260,7 +262,7 @@ tcp_passes() { # PORT
 check_transport_nat() {
 	log_has right 'IPsec transport \[203.0.113.2/32===203.0.113.1/32\]' || fail "$(tail -n 5 "$work/right/pluto.log")"
 	log_has left 'IPsec transport \[10.9.0.2/32===203.0.113.2/32\]' || fail "$(tail -n 5 "$work/left/pluto.log")"
-	encapsulated '20[0-9]{3}' || fail "not through the NAT: $(ip -n right xfrm state)"
+	encapsulated right '20[0-9]{3}' || fail "not through the NAT: $(ip -n right xfrm state)"
 	local before
 	before=$(esp_packets right 203.0.113.1)
 	ping_from left 203.0.113.2
@@ -272,7 +274,7 @@ check_transport_nat() {
 
 test_transport_nat() {
 	need_gateways
-	make_nat
+	make_nat left right
 	trap remove_nat EXIT
 	patient_nat
 	describe left 10.9.0.2 203.0.113.2 --transport
@@ -281,7 +283,7 @@ test_transport_nat() {
 	established right
 	check_transport_nat 5001
 	whack_in left --name t --rekey-child
-	until_true 60 rekeyed || fail "not rekeyed: $(tail -n 20 "$work/left/pluto.log")"
+	until_true 60 log_has left 'initiator rekeyed Child SA' || fail "not rekeyed: $(tail -n 20 "$work/left/pluto.log")"
 	until_true 60 has_sas left 2 || fail "the old SAs stay: $(ip -n left xfrm state)"
 	check_transport_nat 5002
 	whack_in right --name t --rekey-child
@@ -292,15 +294,30 @@ test_transport_nat() {
 
 # ---- against strongSwan --------------------------------------------------------------------
 
-load_swan_child() { # MODE LEFT-TS RIGHT-TS LINE...
-	load_swan "$1" "$2" "$3" >/dev/null
-	local lines="mode = $1" line
-	for line in "${@:4}"; do
-		lines+=$'\n'"$line"
-	done
-	[[ $lines != *ah_proposals* ]] || sed -i '/esp_proposals/s/.*/} } } }/' "$swan/swanctl.conf"
-	sed -i "s/mode = $1/${lines//$'\n'/\\n}/" "$swan/swanctl.conf"
-	swanctl_in --load-all --noprompt
+load_swan_child() { # MODE LEFT-TS RIGHT-TS PROPOSALS-AND-MORE
+	cat >"$swan/swanctl.conf" <<-END
+		connections { v4 {
+			version = 2
+			local_addrs = 192.0.2.2
+			remote_addrs = 192.0.2.1
+			proposals = aes128gcm16-prfsha256-x25519
+			local { auth = psk
+				id = right }
+			remote { auth = psk
+				id = left }
+			children { c {
+				mode = $1
+				local_ts = $3
+				remote_ts = $2
+				$4 } } } }
+		secrets { ike-1 { secret = "a key that only tests use" } }
+	END
+	swanctl_in --load-all --noprompt 2>/dev/null
+}
+
+swan_as_before() {
+	write_swan_connections
+	swanctl_in --load-all --noprompt >/dev/null 2>&1
 }
 
 swan_tunnel() { # INITIATOR MODE SWAN-LINE WHACK-OPTION...
@@ -316,9 +333,9 @@ swan_tunnel() { # INITIATOR MODE SWAN-LINE WHACK-OPTION...
 	if [ "$1" = ours ]; then
 		whack_in left --name t --initiate
 	else
-		swanctl_in --initiate --child c --timeout 20 || fail "$(tail -n 20 "$swan/log" "$work/left/pluto.log")"
+		swanctl_in --initiate --child c --timeout 20 || fail "$(tail -n 20 "$swan/pluto.log" "$work/left/pluto.log")"
 	fi
-	until_true 60 log_has left 'established Child SA using' || fail "$(tail -n 20 "$swan/log" "$work/left/pluto.log")"
+	until_true 60 log_has left 'established Child SA using' || fail "$(tail -n 20 "$swan/pluto.log" "$work/left/pluto.log")"
 	check_traffic $target 192.0.2.1 192.0.2.2
 	no_clear_packets ah
 }
@@ -333,17 +350,17 @@ swan_rekeys() { # by both
 	until_true 60 log_has left 'initiator rekeyed Child SA' || fail "$(tail -n 20 "$work/left/pluto.log")"
 	check_traffic "$1" 192.0.2.1 192.0.2.2
 	swanctl_in --rekey --child c
-	until_true 60 log_has left 'responder rekeyed Child SA' || fail "$(tail -n 20 "$swan/log" "$work/left/pluto.log")"
+	until_true 60 log_has left 'responder rekeyed Child SA' || fail "$(tail -n 20 "$swan/pluto.log" "$work/left/pluto.log")"
 	sleep 0.5
 	check_traffic "$1" 192.0.2.1 192.0.2.2
 }
 
+swan_gcm='esp_proposals = aes128gcm16-esn,aes128gcm16
+'
+
 swan_on_the_right() {
-	[ -x /usr/sbin/charon-systemd ] || skip "no charon-systemd here"
-	need_gateways
-	stop_pluto right
-	start_swan
-	trap stop_swan EXIT
+	need_swan
+	trap swan_as_before EXIT
 }
 
 test_strongswan_ah() {
@@ -365,24 +382,24 @@ test_strongswan_ipcomp() {
 	swan_on_the_right
 	local initiator
 	for initiator in ours swan; do
-		swan_tunnel $initiator tunnel 'ipcomp = yes' --esp aes_gcm128 --compress
+		swan_tunnel $initiator tunnel "$swan_gcm ipcomp = yes" --esp aes_gcm128 --compress
 		compressing left
 		compressing right
 		check_compression 10.2.0.1 192.0.2.1 192.0.2.2
 		swan_tunnel_ends
-		swan_tunnel $initiator transport 'ipcomp = yes' --esp aes_gcm128 --compress
+		swan_tunnel $initiator transport "$swan_gcm ipcomp = yes" --esp aes_gcm128 --compress
 		compressing left
 		swan_tunnel_ends
 	done
-	swan_tunnel ours tunnel 'ipcomp = yes' --esp aes_gcm128 --compress
+	swan_tunnel ours tunnel "$swan_gcm ipcomp = yes" --esp aes_gcm128 --compress
 	swan_rekeys 10.2.0.1
 	until_true 60 has_sas_of left comp 2 || fail "not two of IPComp: $(ip -n left xfrm state)"
 	swan_tunnel_ends
 	# One of the two does not compress.
-	swan_tunnel ours tunnel 'ipcomp = no' --esp aes_gcm128 --compress
+	swan_tunnel ours tunnel "$swan_gcm ipcomp = no" --esp aes_gcm128 --compress
 	has_sas_of left comp 0
 	swan_tunnel_ends
-	swan_tunnel swan transport 'ipcomp = yes' --esp aes_gcm128
+	swan_tunnel swan transport "$swan_gcm ipcomp = yes" --esp aes_gcm128
 	has_sas_of left comp 0
 	swan_tunnel_ends
 }
@@ -391,11 +408,11 @@ test_strongswan_tfc() {
 	swan_on_the_right
 	local initiator
 	for initiator in ours swan; do
-		swan_tunnel $initiator tunnel 'tfc_padding = 500' --esp aes_gcm128 --tfc 600
+		swan_tunnel $initiator tunnel "$swan_gcm tfc_padding = 500" --esp aes_gcm128 --tfc 600
 		pads left 10.2.0.1 600
 		pads right 10.1.0.1 500
 		swan_tunnel_ends
-		swan_tunnel $initiator tunnel 'tfc_padding = 500' --esp aes_gcm128 --send-esp-tfc-padding-not-supported
+		swan_tunnel $initiator tunnel "$swan_gcm tfc_padding = 500" --esp aes_gcm128 --send-esp-tfc-padding-not-supported
 		pads_not right 10.1.0.1
 		swan_tunnel_ends
 	done
