@@ -63,7 +63,9 @@ struct xfrm_sa *xfrm_sa_of_info(const struct xfrm_channel *c, const struct xfrm_
 		struct xfrm_sa *sa =
 			xfrm_sa_find(c, 0, ntohl(info->id.spi), directions[i], info->reqid);
 
-		if (sa && ip_equal(directions[i] == IPSEC_OUTBOUND ? &sa->remote : &sa->local,
+		/* Not the IPComp SA beside another. */
+		if (sa && sa->protocol == info->id.proto &&
+			ip_equal(directions[i] == IPSEC_OUTBOUND ? &sa->remote : &sa->local,
 				  &destination))
 			return sa;
 	}
