@@ -36,7 +36,8 @@ int sa_check(const struct ipsec_sa *request)
 {
 	struct esp_transform transform;
 	uint8_t family = request->remote.address.family;
-	if (request->protocol != IPSEC_ESP)
+	if (request->protocol != IPSEC_ESP || request->mode == IPSEC_BEET || request->ipcomp_cpi ||
+		request->tfc_padding)
 		return EPROTONOSUPPORT;
 	if (request->spi < 256) /* RFC 4303, section 2.1 */
 		return EINVAL;

@@ -5,6 +5,7 @@
 #include "deadlines.h"
 #include "engine_state.h"
 #include "exchange.h"
+#include "ipcomp.h"
 #include "negotiation_rules.h"
 #include "route.h"
 #include "routing.h"
@@ -94,6 +95,13 @@ bool child_sa_set_selectors(struct child_sa *child, const struct traffic_selecto
 
 /* ---- requests to the kernel ------------------------------------------------ */
 
+/* Beneath IPComp an SA is in transport mode, where there is no such padding. */
+static bool pads(const struct child_sa *child)
+{
+	return child->chosen.protocol == PROTOCOL_ESP && child->mode == IPSEC_TUNNEL &&
+	       !child->no_tfc && !child->in_cpi;
+}
+
 static void describe_sa(
 	const struct child_sa *child, enum ipsec_direction direction, struct ipsec_sa *out)
 {
@@ -117,6 +125,8 @@ static void describe_sa(
 		.limits = c->limits,
 		.decap_dscp = c->decap_dscp,
 		.no_pmtu_discovery = c->no_pmtu_discovery,
+		.ipcomp_cpi = direction == IPSEC_INBOUND ? child->in_cpi : child->out_cpi,
+		.tfc_padding = direction == IPSEC_OUTBOUND && pads(child) ? c->tfc_padding : 0,
 		.local_ts = child_local_ts(child),
 		.local_ts_count = child->local_ts_count,
 		.remote_ts = child_remote_ts(child),
@@ -139,6 +149,8 @@ static void describe_policy(const struct child_sa *child, struct ipsec_policy *o
 		/* What stays of it without an SA asks as a trap would; the answer is the trap's. */
 		.trap = !connection_is_template(child->connection),
 		.mode = child->mode,
+		.protocol = child->chosen.protocol == PROTOCOL_AH ? IPSEC_AH : IPSEC_ESP,
+		.ipcomp = child->out_cpi != 0,
 		.priority = child->connection->priority,
 		.local = sa->path.local.address,
 		.remote = sa->path.remote.address,
@@ -295,6 +307,10 @@ static void count_established_child(struct child_sa *child)
 	engine_count(engine, child->udp_encapsulation ? COUNT_ENCAP : COUNT_NON_ENCAP);
 	if (child->chosen.esn)
 		engine_count(engine, COUNT_ESN);
+	if (child->out_cpi)
+		engine_count(engine, COUNT_IPCOMP);
+	if (child->connection->tfc_padding && pads(child))
+		engine_count(engine, COUNT_TFC);
 	count_child_algorithms(engine, &child->chosen);
 }
 
@@ -302,20 +318,23 @@ static void log_established(struct child_sa *child, bool initiator, uint64_t rep
 {
 	struct ike_sa *sa = child->ike_sa;
 	char what[48] = "established Child SA", selectors[400], chosen[CHOSEN_TEXT_MAX],
-	     nat[IP_RANGE_TEXT_MAX + 8] = "", peer[IP_RANGE_TEXT_MAX];
+	     nat[IP_RANGE_TEXT_MAX + 8] = "", ipcomp[40] = "", peer[IP_RANGE_TEXT_MAX];
 
 	if (replaced)
 		snprintf(what, sizeof(what), "rekeyed Child SA #%llu",
 			(unsigned long long)replaced);
 	if (child->udp_encapsulation)
 		snprintf(nat, sizeof(nat), " NATD=%s", ip_endpoint_text(&sa->path.remote, peer));
+	if (child->out_cpi)
+		snprintf(ipcomp, sizeof(ipcomp), " IPCOMP=>0x%08x <0x%08x", child->out_cpi,
+			child->in_cpi);
 	child_sa_log(child, LOG_LINE_INFO, RC_OK,
-		"%s %s using #%llu; IPsec %s [%s] {%s%s=>0x%08x <0x%08x xfrm=%s%s DPD=%s}",
+		"%s %s using #%llu; IPsec %s [%s] {%s%s=>0x%08x <0x%08x xfrm=%s%s%s DPD=%s}",
 		initiator ? "initiator" : "responder", what, (unsigned long long)sa->serial,
 		child->mode == IPSEC_TUNNEL ? "tunnel" : "transport",
 		child_sa_selectors_text(child, selectors, sizeof(selectors)),
 		encapsulated_protocol(child), child->chosen.esn ? "/ESN" : "", child->out_spi,
-		child->in_spi, chosen_child_text(&child->chosen, chosen), nat,
+		child->in_spi, chosen_child_text(&child->chosen, chosen), nat, ipcomp,
 		child->connection->dpd_delay_s ? "active" : "passive");
 }
 
@@ -436,8 +455,10 @@ void child_sa_uninstall(struct child_sa *child)
 
 	/* The outbound SA first: nothing may leave that the peer can no longer answer. */
 	child_sa_close(child);
-	if (unused_spi)
+	if (unused_spi) {
 		engine->host->release_spi(engine->host, child->in_spi);
+		ipcomp_release(child);
+	}
 	if (!child->in_kernel)
 		return;
 	remove_sa(child, IPSEC_INBOUND);

@@ -5,12 +5,17 @@
 #include "ike_sa.h"
 #include "keymat.h"
 
-/* A request's token tells the Child SA and the direction, so that an answer that comes when the
- * Child SA is gone (the last counters of a deleted one) still says what it counts. */
+/* A request's token tells the Child SA, its protocol and the direction, so that an answer that
+ * comes when the Child SA is gone (the last counters of a deleted one) still says what it counts.
+ */
 enum token_kind { TOKEN_OTHER, TOKEN_INBOUND, TOKEN_OUTBOUND, TOKEN_TRAP /* see trap.c */ };
 static inline uint64_t ipsec_token(const struct child_sa *child, enum token_kind kind)
 {
-	return child->serial << 2 | kind;
+	return child->serial << 3 | (child->chosen.protocol == PROTOCOL_AH) << 2 | kind;
+}
+static inline bool ipsec_token_is_ah(uint64_t token)
+{
+	return token & 4;
 }
 static inline enum token_kind ipsec_token_kind(uint64_t token)
 {
@@ -18,7 +23,7 @@ static inline enum token_kind ipsec_token_kind(uint64_t token)
 }
 static inline uint64_t ipsec_token_serial(uint64_t token)
 {
-	return token >> 2;
+	return token >> 3;
 }
 
 /* A new Child SA of the connection with a serial and an inbound SPI, on the IKE SA's list; NULL

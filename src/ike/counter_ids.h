@@ -18,7 +18,9 @@ enum { /* families are followed by their members' places */
 	COUNT_STATE_CHILD = COUNT_STATE + IKE_STATES, /* ESTABLISHED_CHILD_SA */
 	COUNT_ESP,
 	COUNT_AH,
+	COUNT_IPCOMP,
 	COUNT_ESN,
+	COUNT_TFC,
 	COUNT_ENCAP,
 	COUNT_NON_ENCAP,
 	COUNT_ESP_IN,

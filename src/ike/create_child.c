@@ -18,6 +18,7 @@ static bool prepare_child(struct create_child *x, struct child_sa *old)
 	x->child = old ? child_sa_new_rekeyed(old) : child_sa_new(x->ike_sa, x->connection);
 	if (!x->child)
 		return false;
+	ipcomp_propose(x->child);
 	return old ? child_sa_set_selectors(x->child, child_local_ts(old), old->local_ts_count,
 			     child_remote_ts(old), old->remote_ts_count)
 		   : child_propose_selectors(x->child);
@@ -27,19 +28,17 @@ static bool build_for_child(struct create_child *x, struct child_sa *old, struct
 	struct bytes public_value)
 {
 	const struct child_sa *child;
-	uint8_t protocol;
 
 	if (!prepare_child(x, old))
 		return false;
 	child = x->child;
-	protocol = child->connection->protocol == IPSEC_AH ? PROTOCOL_AH : PROTOCOL_ESP;
 	sealed_request_begin(x->ike_sa, m, EXCHANGE_CREATE_CHILD_SA);
 	if (old) {
-		notify_payload_encode(m, protocol, 4, old->in_spi, N_REKEY_SA, bytes_of(NULL, 0));
+		notify_payload_encode(m, child_protocol(child->connection), 4, old->in_spi,
+			N_REKEY_SA, bytes_of(NULL, 0));
 		count_notify(x->ike_sa->engine, true, N_REKEY_SA);
 	}
-	if (child->mode == IPSEC_TRANSPORT)
-		add_notify(x->ike_sa->engine, m, N_USE_TRANSPORT_MODE, bytes_of(NULL, 0));
+	child_notifies_encode(child, m);
 	sa_payload_encode(m, x->offered, 4, child->in_spi);
 	nonce_payload_encode(m, bytes_of(x->ni, x->ni_len));
 	if (x->group)

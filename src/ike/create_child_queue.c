@@ -279,7 +279,7 @@ void create_child_add(
 {
 	struct create_child *x = NULL;
 
-	if (!is_served(sa, c) && sharing_enter(sa, c))
+	if (!child_obstacle(sa, c) && !is_served(sa, c) && sharing_enter(sa, c))
 		x = create_new(sa, CREATE_NEW_CHILD, true);
 	if (!x) {
 		if (watcher)

@@ -18,7 +18,8 @@
 struct create_parts {
 	struct bytes nonce, ke;
 	uint16_t group; /* 0: no KE payload */
-	bool rekeys, transport;
+	bool rekeys;
+	struct child_wishes wishes;
 	uint32_t rekeyed_spi;
 	struct traffic_selector tsi[SELECTORS_READ], tsr[SELECTORS_READ];
 	unsigned tsi_count, tsr_count;
@@ -81,8 +82,8 @@ static void take_notifies(const struct incoming *in, struct create_parts *parts)
 			parts->rekeys = true;
 			parts->rekeyed_spi = notify.spi_len == 4 ? (uint32_t)notify.spi : 0;
 		}
-		parts->transport |= notify.type == N_USE_TRANSPORT_MODE;
 	}
+	parts->wishes = child_wishes_take(&in->payloads);
 }
 
 static bool take_parts(struct ike_sa *sa, const struct incoming *in, struct create_parts *parts)
@@ -143,8 +144,9 @@ static bool judge_connection(const struct connection *c, void *arg)
 	unsigned local_count, remote_count;
 
 	return sharing_is_possible(c, known) &&
-	       child_narrow(j->sa, c, j->parts->tsi, j->parts->tsi_count, j->parts->tsr,
-		       j->parts->tsr_count, local, &local_count, remote, &remote_count);
+	       child_narrow(j->sa, c, j->parts->wishes.transport, j->parts->tsi,
+		       j->parts->tsi_count, j->parts->tsr, j->parts->tsr_count, local, &local_count,
+		       remote, &remote_count);
 }
 
 /* The IKE SA's own connection, or one between the same ends whose selectors fit (RFC 7296, section
@@ -214,16 +216,22 @@ static bool choose_selectors(
 {
 	struct traffic_selector local[IPSEC_SELECTORS_MAX], remote[IPSEC_SELECTORS_MAX];
 	unsigned local_count, remote_count;
+	struct traffic_selector tsi[SELECTORS_READ], tsr[SELECTORS_READ];
 	bool ok;
 
+	memcpy(tsi, parts->tsi, sizeof(tsi));
+	memcpy(tsr, parts->tsr, sizeof(tsr));
+	if (old && old->mode == IPSEC_TRANSPORT)
+		child_see_through_nat(child->ike_sa, tsr, parts->tsr_count, tsi, parts->tsi_count);
 	if (old)
-		ok = selectors_narrow(child_local_ts(old), old->local_ts_count, parts->tsr,
+		ok = selectors_narrow(child_local_ts(old), old->local_ts_count, tsr,
 			     parts->tsr_count, true, local, &local_count) &&
-		     selectors_narrow(child_remote_ts(old), old->remote_ts_count, parts->tsi,
+		     selectors_narrow(child_remote_ts(old), old->remote_ts_count, tsi,
 			     parts->tsi_count, true, remote, &remote_count);
 	else
-		ok = child_narrow(child->ike_sa, child->connection, parts->tsi, parts->tsi_count,
-			parts->tsr, parts->tsr_count, local, &local_count, remote, &remote_count);
+		ok = child_narrow(child->ike_sa, child->connection, parts->wishes.transport, tsi,
+			parts->tsi_count, tsr, parts->tsr_count, local, &local_count, remote,
+			&remote_count);
 	return ok && child_sa_set_selectors(child, local, local_count, remote, remote_count);
 }
 
@@ -233,9 +241,8 @@ static bool choose_proposal(struct create_child *x, const struct create_parts *p
 	struct proposal_list *mine = create_offer(x->ike_sa, c);
 	struct chosen_proposal *chosen = &x->child->chosen;
 	bool ok = mine &&
-		  proposal_choose(mine, x->ike_sa->engine->received,
-			  c->protocol == IPSEC_AH ? PROTOCOL_AH : PROTOCOL_ESP, true, parts->group,
-			  chosen) &&
+		  proposal_choose(mine, x->ike_sa->engine->received, child_protocol(c), true,
+			  parts->group, chosen) &&
 		  chosen->spi && chosen->spi_len == 4;
 
 	proposal_list_unref(mine);
@@ -282,12 +289,15 @@ static uint16_t choose(
 	x->connection = old ? connection_ref(old->connection) : find_connection(sa, parts);
 	if (!x->connection)
 		return N_TS_UNACCEPTABLE;
+	if (child_obstacle(sa, x->connection))
+		return N_NO_PROPOSAL_CHOSEN;
 	if (!sharing_enter(sa, x->connection))
 		return N_TEMPORARY_FAILURE;
 	x->child = old ? child_sa_new_rekeyed(old) : child_sa_new(sa, x->connection);
 	if (!x->child)
 		return N_TEMPORARY_FAILURE;
-	if (!choose_proposal(x, parts) || (x->child->mode == IPSEC_TRANSPORT && !parts->transport))
+	if (!choose_proposal(x, parts) ||
+		(x->child->mode == IPSEC_TRANSPORT && !parts->wishes.transport))
 		return N_NO_PROPOSAL_CHOSEN;
 	if (!choose_selectors(x->child, old, parts))
 		return N_TS_UNACCEPTABLE;
@@ -296,6 +306,7 @@ static uint16_t choose(
 		return refusal;
 	x->child->out_spi = x->child->chosen.spi;
 	x->child->udp_encapsulation = sa->encapsulate;
+	child_grant(x->child, &parts->wishes);
 	return 0;
 }
 
@@ -350,9 +361,8 @@ static void child_request(struct ike_sa *sa, const struct incoming *in)
 				    create_find_ours(sa, CREATE_REKEY_CHILD))) {
 			refusal = N_TEMPORARY_FAILURE;
 		} else if (!old) {
-			refuse_unknown(sa, message_id,
-				sa->connection->protocol == IPSEC_AH ? PROTOCOL_AH : PROTOCOL_ESP,
-				parts.rekeyed_spi);
+			refuse_unknown(
+				sa, message_id, child_protocol(sa->connection), parts.rekeyed_spi);
 			return;
 		}
 		if (old && old->state != CHILD_ESTABLISHED)
@@ -404,8 +414,7 @@ static bool build_response(struct create_child *x, struct message_writer *m)
 	const struct child_sa *child = x->child;
 
 	sealed_response_begin(x->ike_sa, m, EXCHANGE_CREATE_CHILD_SA, x->message_id);
-	if (child->mode == IPSEC_TRANSPORT)
-		add_notify(x->ike_sa->engine, m, N_USE_TRANSPORT_MODE, bytes_of(NULL, 0));
+	child_notifies_encode(child, m);
 	chosen_payload_encode(m, &child->chosen, 4, child->in_spi);
 	nonce_payload_encode(m, bytes_of(x->nr, x->nr_len));
 	if (x->group)

@@ -174,11 +174,14 @@ void ike_engine_job_done(struct ike_engine *engine, struct crypto_job *job)
 static void count_last_traffic(struct ike_engine *engine, const struct ipsec_answer *answer)
 {
 	enum token_kind kind = ipsec_token_kind(answer->token);
+	bool ah = ipsec_token_is_ah(answer->token);
 
 	if (kind == TOKEN_INBOUND)
-		counter_add(engine->config.counters, COUNT_ESP_IN, answer->counters.bytes);
+		counter_add(engine->config.counters, ah ? COUNT_AH_IN : COUNT_ESP_IN,
+			answer->counters.bytes);
 	else if (kind == TOKEN_OUTBOUND)
-		counter_add(engine->config.counters, COUNT_ESP_OUT, answer->counters.bytes);
+		counter_add(engine->config.counters, ah ? COUNT_AH_OUT : COUNT_ESP_OUT,
+			answer->counters.bytes);
 }
 
 /* The kernel has done, or not done, what a Child SA needs. */

@@ -192,6 +192,8 @@ static struct child_sa *propose_child(struct ike_sa *sa)
 		child_sa_free(child, FINISHED_OTHER);
 		return NULL;
 	}
+	if (child)
+		ipcomp_propose(child);
 	return child;
 }
 
@@ -210,8 +212,7 @@ static bool build_request(struct ike_sa *sa, struct child_sa *child, struct mess
 	if (c->initial_contact && !unique_knows_other(sa))
 		add_notify(sa->engine, m, N_INITIAL_CONTACT, bytes_of(NULL, 0));
 	configuration_request_encode(sa, m);
-	if (child->mode == IPSEC_TRANSPORT)
-		add_notify(sa->engine, m, N_USE_TRANSPORT_MODE, bytes_of(NULL, 0));
+	child_notifies_encode(child, m);
 	sa_payload_encode_without_ke(m, c->child_proposals, 4, child->in_spi);
 	ts_payload_encode(m, PAYLOAD_TSi, child_local_ts(child), child->local_ts_count);
 	ts_payload_encode(m, PAYLOAD_TSr, child_remote_ts(child), child->remote_ts_count);
@@ -237,11 +238,12 @@ static void log_request(struct ike_sa *sa, const struct child_sa *child)
 	char peer[IP_RANGE_TEXT_MAX], id[IDENTITY_TEXT_MAX], selectors[400], method[64];
 
 	ike_sa_log(sa, LOG_LINE_INFO, RC_OK,
-		"sent IKE_AUTH request to %s with %s and %s '%s'; Child SA #%llu {ESP <0x%08x} "
+		"sent IKE_AUTH request to %s with %s and %s '%s'; Child SA #%llu {%s <0x%08x} "
 		"[%s]",
 		ike_endpoint_text(&sa->path.remote, peer), method_text(sa, method, sizeof(method)),
 		identity_kind_name(sa->local_id->kind), identity_text(sa->local_id, id),
-		(unsigned long long)child->serial, child->in_spi,
+		(unsigned long long)child->serial,
+		child->connection->protocol == IPSEC_AH ? "AH" : "ESP", child->in_spi,
 		child_sa_selectors_text(child, selectors, sizeof(selectors)));
 }
 
@@ -264,8 +266,12 @@ static void send_request(struct ike_sa *sa)
 
 void auth_request_send(struct ike_sa *sa)
 {
-	const char *fault;
+	const char *fault = child_obstacle(sa, sa->connection);
 
+	if (fault) {
+		fail_ike_sa(sa, FINISHED_OTHER, RC_FATAL, "%s", fault);
+		return;
+	}
 	sa->local_id = identity_ref(sa->connection->local.id);
 	sa->remote_id = identity_ref(sa->connection->remote.id);
 	if (sa->connection->local.auth != AUTH_METHOD_SIGNATURE) {

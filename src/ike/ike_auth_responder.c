@@ -22,9 +22,9 @@ struct auth_parts {
 	struct bytes auth;
 	struct traffic_selector tsi[SELECTORS_READ], tsr[SELECTORS_READ];
 	unsigned tsi_count, tsr_count;
-	bool transport;
 	bool asks; /* CFG_REQUEST */
 	struct configuration asked;
+	struct child_wishes wishes;
 };
 
 /* ---- refusing ---------------------------------------------------------------------- */
@@ -85,7 +85,7 @@ static bool take_parts(
 		return false;
 	}
 	parts->asks = cp && parts->asked.type == CFG_REQUEST;
-	parts->transport = has_notify(&in->payloads, N_USE_TRANSPORT_MODE);
+	parts->wishes = child_wishes_take(&in->payloads);
 	return true;
 }
 
@@ -131,8 +131,8 @@ static bool narrow(const struct ike_sa *sa, const struct connection *c,
 	const struct auth_parts *parts, struct traffic_selector *local, unsigned *local_count,
 	struct traffic_selector *remote, unsigned *remote_count)
 {
-	return child_narrow(sa, c, parts->tsi, parts->tsi_count, parts->tsr, parts->tsr_count, local,
-		local_count, remote, remote_count);
+	return child_narrow(sa, c, parts->wishes.transport, parts->tsi, parts->tsi_count,
+		parts->tsr, parts->tsr_count, local, local_count, remote, remote_count);
 }
 
 static bool judge_connection(const struct connection *c, void *arg)
@@ -175,15 +175,20 @@ static uint16_t choose_child(
 	struct traffic_selector local[IPSEC_SELECTORS_MAX], remote[IPSEC_SELECTORS_MAX];
 	unsigned local_count, remote_count;
 	struct chosen_proposal chosen;
+	const char *obstacle = child_obstacle(sa, c);
 	struct child_sa *child;
 	char error[160];
 	uint16_t refusal;
 
+	if (obstacle) {
+		ike_sa_log(sa, LOG_LINE_ERROR, RC_OK, "%s", obstacle);
+		return N_NO_PROPOSAL_CHOSEN;
+	}
 	if (!sa_payload_decode(payload_find(&in->payloads, PAYLOAD_SA)->body, sa->engine->received,
 		    PROPOSALS_MAX, error, sizeof(error)) ||
-		!proposal_choose(c->child_proposals, sa->engine->received,
-			c->protocol == IPSEC_AH ? PROTOCOL_AH : PROTOCOL_ESP, false, 0, &chosen) ||
-		!chosen.spi || (c->mode == IPSEC_TRANSPORT && !parts->transport))
+		!proposal_choose(c->child_proposals, sa->engine->received, child_protocol(c), false,
+			0, &chosen) ||
+		!chosen.spi || (c->mode == IPSEC_TRANSPORT && !parts->wishes.transport))
 		return N_NO_PROPOSAL_CHOSEN;
 	refusal = configuration_serve(sa, parts->asks ? &parts->asked : NULL);
 	if (refusal)
@@ -197,6 +202,7 @@ static uint16_t choose_child(
 	child->chosen = chosen;
 	child->out_spi = chosen.spi;
 	child->udp_encapsulation = sa->encapsulate;
+	child_grant(child, &parts->wishes);
 	if (!child_sa_set_selectors(child, local, local_count, remote, remote_count) ||
 		!child_sa_install(child, false)) {
 		child_sa_free(child, FINISHED_OTHER);
@@ -223,8 +229,7 @@ static bool build_response(struct ike_sa *sa, struct message_writer *m)
 		return sealed_end(sa, m);
 	}
 	configuration_reply_encode(sa, m);
-	if (child->mode == IPSEC_TRANSPORT)
-		add_notify(sa->engine, m, N_USE_TRANSPORT_MODE, bytes_of(NULL, 0));
+	child_notifies_encode(child, m);
 	chosen_payload_encode(m, &child->chosen, 4, child->in_spi);
 	ts_payload_encode(m, PAYLOAD_TSi, child_remote_ts(child), child->remote_ts_count);
 	ts_payload_encode(m, PAYLOAD_TSr, child_local_ts(child), child->local_ts_count);

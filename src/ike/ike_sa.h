@@ -51,8 +51,10 @@ struct child_sa {
 	uint64_t serial;
 	uint32_t in_spi, out_spi;
 	uint32_t reqid;
+	uint16_t in_cpi, out_cpi; /* of IPComp; in_cpi alone while it is negotiated; 0: without */
 	uint8_t state, mode; /* enum child_state, enum ipsec_mode */
 	bool udp_encapsulation, newest;
+	bool no_tfc; /* the peer does not take padding for traffic flow confidentiality */
 	bool in_kernel, out_kernel; /* the inbound SA (with the policy), the outbound SA */
 	uint8_t ipsec_pending;      /* requests without an answer yet */
 	bool removing;      /* the inbound SA's last figures are on their way */

@@ -20,11 +20,12 @@ struct deletions {
 	uint32_t in_spis[DELETED_MAX]; /* ours, of the pairs that the peer deletes */
 };
 
-static struct child_sa *find_by_out_spi(struct ike_sa *sa, uint32_t spi)
+static struct child_sa *find_by_out_spi(struct ike_sa *sa, uint8_t protocol, uint32_t spi)
 {
 	struct child_sa *child = sa->children;
 
-	while (child && (child->out_spi != spi || child->gone))
+	while (child &&
+		(child->out_spi != spi || child->gone || child->chosen.protocol != protocol))
 		child = child->next;
 	return child;
 }
@@ -33,7 +34,8 @@ static void delete_children(
 	struct ike_sa *sa, const struct delete_payload *del, struct deletions *out)
 {
 	for (unsigned i = 0; i < del->spi_count && out->count < DELETED_MAX; i++) {
-		struct child_sa *child = find_by_out_spi(sa, delete_payload_spi(del, i));
+		struct child_sa *child =
+			find_by_out_spi(sa, del->protocol, delete_payload_spi(del, i));
 		struct connection *c;
 		uint64_t lived_ms;
 

@@ -13,6 +13,11 @@ void nat_detection_encode(struct ike_engine *engine, struct message_writer *m, u
 void nat_detection_judge(struct ike_engine *engine, const struct payload_list *payloads,
 	uint64_t spi_i, uint64_t spi_r, const struct ike_path *path, bool *behind_nat,
 	bool *peer_behind_nat);
+/* Was one found between the two ends? */
+static inline bool nat_is_between(const struct ike_sa *sa)
+{
+	return sa->behind_nat || sa->peer_behind_nat;
+}
 /* The initiator's move: our port 4500 to the peer's 4500. Without a NAT-T port of ours nothing
  * moves. */
 void nat_float(struct ike_sa *sa);

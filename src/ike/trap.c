@@ -72,6 +72,7 @@ static void describe(const struct trap *t, struct ipsec_policy *out)
 		.reqid = c->reqid,
 		.action = (enum ipsec_policy_action)t->action,
 		.mode = c->mode,
+		.protocol = c->protocol,
 		.priority = c->priority,
 		.trap = protects,
 		.hold = protects && !c->negotiation_pass,

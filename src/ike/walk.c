@@ -30,6 +30,8 @@ static void view_child(const struct child_sa *child, struct child_view *view)
 		.mode = child->mode,
 		.udp_encapsulation = child->udp_encapsulation,
 		.esn = child->chosen.esn,
+		.in_cpi = child->out_cpi ? child->in_cpi : 0,
+		.out_cpi = child->out_cpi,
 		.reqid = child->reqid,
 		.chosen = child->chosen,
 		.local_ts = child_local_ts(child),

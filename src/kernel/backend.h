@@ -24,6 +24,9 @@ struct kernel_backend {
 	void (*close)(struct kernel *kernel);
 	bool (*supports)(const struct kernel *kernel, uint16_t encr, uint16_t key_bits,
 		uint16_t integ, bool esn);
+	/* May be NULL, both: no AH, no abilities. */
+	bool (*supports_ah)(const struct kernel *kernel, uint16_t integ, bool esn);
+	unsigned (*abilities)(const struct kernel *kernel);
 	/* May be NULL, all three: nothing to be left, counted, prepared. */
 	void (*leave_state)(struct kernel *kernel);
 	void (*stats)(const struct kernel *kernel, struct kernel_stats *out);
@@ -37,6 +40,9 @@ struct kernel_backend {
 	void (*channel_submit)(struct kernel_channel *channel, const struct ipsec_request *request);
 	uint32_t (*channel_allocate_spi)(struct kernel_channel *channel);
 	void (*channel_release_spi)(struct kernel_channel *channel, uint32_t spi);
+	/* Where KERNEL_IPCOMP is among the abilities. */
+	uint16_t (*channel_allocate_cpi)(struct kernel_channel *channel);
+	void (*channel_release_cpi)(struct kernel_channel *channel, uint16_t cpi);
 	uint64_t (*channel_pending)(const struct kernel_channel *channel);
 };
 

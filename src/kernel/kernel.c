@@ -47,6 +47,16 @@ bool kernel_binds(const struct kernel *kernel)
 	return kernel->backend->binds;
 }
 
+bool kernel_supports_ah(const struct kernel *kernel, uint16_t integ, bool esn)
+{
+	return kernel->backend->supports_ah && kernel->backend->supports_ah(kernel, integ, esn);
+}
+
+unsigned kernel_abilities(const struct kernel *kernel)
+{
+	return kernel->backend->abilities ? kernel->backend->abilities(kernel) : 0;
+}
+
 void kernel_leave_state(struct kernel *kernel)
 {
 	if (kernel->backend->leave_state)
@@ -108,6 +118,19 @@ uint32_t kernel_channel_allocate_spi(struct kernel_channel *channel)
 void kernel_channel_release_spi(struct kernel_channel *channel, uint32_t spi)
 {
 	channel->backend->channel_release_spi(channel, spi);
+}
+
+uint16_t kernel_channel_allocate_cpi(struct kernel_channel *channel)
+{
+	return kernel_abilities(channel->kernel) & KERNEL_IPCOMP
+		       ? channel->backend->channel_allocate_cpi(channel)
+		       : 0;
+}
+
+void kernel_channel_release_cpi(struct kernel_channel *channel, uint16_t cpi)
+{
+	if (cpi)
+		channel->backend->channel_release_cpi(channel, cpi);
 }
 
 uint64_t kernel_channel_pending(const struct kernel_channel *channel)

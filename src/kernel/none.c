@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "cpi_set.h"
 #include "spi_sequence.h"
 
 #define ANSWERS_FIRST 64
@@ -16,6 +17,7 @@
 struct none_kernel {
 	struct kernel kernel;
 	struct spi_sequence spis; /* one for all channels, so that no SPI is given twice */
+	struct cpi_set cpis;
 };
 
 struct none_channel {
@@ -55,6 +57,20 @@ static bool none_supports(
 		return cipher->aead;
 	const struct algorithm *hash = algorithm_by_id(TRANSFORM_INTEG, integ);
 	return hash && hash->esp_capable && !cipher->aead;
+}
+
+static bool none_supports_ah(const struct kernel *kernel, uint16_t integ, bool esn)
+{
+	(void)kernel;
+	(void)esn;
+	const struct algorithm *hash = algorithm_by_id(TRANSFORM_INTEG, integ);
+	return hash && hash->id != INTEG_NONE && hash->esp_capable;
+}
+
+static unsigned none_abilities(const struct kernel *kernel)
+{
+	(void)kernel;
+	return KERNEL_IPCOMP | KERNEL_TFC | KERNEL_BEET;
 }
 
 static struct kernel_channel *none_channel_open(
@@ -130,6 +146,8 @@ static void none_channel_submit(struct kernel_channel *channel, const struct ips
 	answer.counters.add_time = (uint64_t)time(NULL);
 	if (request->op == IPSEC_SA_QUERY_ALL)
 		answer.error = EOPNOTSUPP;
+	if (request->op == IPSEC_SA_DELETE && request->sa.direction == IPSEC_INBOUND)
+		kernel_channel_release_cpi(channel, request->sa.ipcomp_cpi);
 	if (none->count == none->capacity && !none_grow(none)) {
 		answer.error = ENOMEM;
 		channel->config.on_answer(channel->config.arg, &answer);
@@ -149,6 +167,16 @@ static void none_channel_release_spi(struct kernel_channel *channel, uint32_t sp
 	(void)spi;
 }
 
+static uint16_t none_channel_allocate_cpi(struct kernel_channel *channel)
+{
+	return cpi_set_take(&((struct none_kernel *)channel->kernel)->cpis);
+}
+
+static void none_channel_release_cpi(struct kernel_channel *channel, uint16_t cpi)
+{
+	cpi_set_give_back(&((struct none_kernel *)channel->kernel)->cpis, cpi);
+}
+
 static uint64_t none_channel_pending(const struct kernel_channel *channel)
 {
 	return ((const struct none_channel *)channel)->count;
@@ -159,6 +187,8 @@ const struct kernel_backend kernel_none_backend = {
 	.open = none_open,
 	.close = none_close,
 	.supports = none_supports,
+	.supports_ah = none_supports_ah,
+	.abilities = none_abilities,
 	.channel_open = none_channel_open,
 	.channel_close = none_channel_close,
 	.channel_fd = none_channel_fd,
@@ -167,5 +197,7 @@ const struct kernel_backend kernel_none_backend = {
 	.channel_submit = none_channel_submit,
 	.channel_allocate_spi = none_channel_allocate_spi,
 	.channel_release_spi = none_channel_release_spi,
+	.channel_allocate_cpi = none_channel_allocate_cpi,
+	.channel_release_cpi = none_channel_release_cpi,
 	.channel_pending = none_channel_pending,
 };

@@ -409,7 +409,8 @@ static int prepare_policy(struct pfkey_request *r, const struct ipsec_policy *p)
 	if (p->local_ts_count > IPSEC_SELECTORS_MAX || p->remote_ts_count > IPSEC_SELECTORS_MAX)
 		return EINVAL;
 	if ((p->action == IPSEC_PROTECT && p->mode != IPSEC_TUNNEL && p->mode != IPSEC_TRANSPORT) ||
-		p->mark_in.mask || p->mark_out.mask || p->interface_id)
+		p->mark_in.mask || p->mark_out.mask || p->interface_id || p->ipcomp ||
+		p->protocol == IPSEC_AH)
 		return EOPNOTSUPP;
 	return selectors_of(p->local_ts, p->local_ts_count, p->remote_ts, p->remote_ts_count,
 		SELECTOR_SINGLE_PORTS, &r->selectors, &r->selector_count);

@@ -221,7 +221,7 @@ static int check_sa(const struct ipsec_sa *sa)
 	if (sa->local.address.family != sa->remote.address.family || !sa->local.address.family)
 		return EAFNOSUPPORT;
 	if (sa->esn || sa->mark.mask || sa->set_mark.mask || sa->interface_id ||
-		sa->offload_device || (sa->mode != IPSEC_TUNNEL && sa->mode != IPSEC_TRANSPORT) ||
+		sa->offload_device || sa->ipcomp_cpi || sa->tfc_padding || (sa->mode != IPSEC_TUNNEL && sa->mode != IPSEC_TRANSPORT) ||
 		(sa->decap_dscp && !PFKEY_FLAG_DECAP_DSCP) ||
 		(sa->no_pmtu_discovery && !PFKEY_FLAG_NO_PMTU) ||
 		(PFKEY_INNER_BY_PROXY && sa->mode == IPSEC_TUNNEL && !inner_family(sa)))

@@ -44,6 +44,8 @@ struct policy_values policy_values_of(const struct ipsec_policy *policy)
 		.reqid = policy->reqid,
 		.action = (uint8_t)policy->action,
 		.mode = (uint8_t)policy->mode,
+		.protocol = (uint8_t)policy->protocol,
+		.ipcomp = policy->ipcomp,
 		.trap = policy->trap,
 		.route = policy->route,
 		.priority = policy->priority,

@@ -19,7 +19,8 @@ struct policies;
 struct policy_values {
 	uint32_t reqid;
 	uint8_t action, mode; /* enum ipsec_policy_action, ipsec_mode */
-	bool trap, route;
+	uint8_t protocol;     /* enum ipsec_protocol; 0: ESP */
+	bool trap, route, ipcomp;
 	uint32_t priority;
 	struct ip_address local, remote;
 	struct ipsec_mark mark_in, mark_out;

@@ -31,29 +31,33 @@ static struct ipsec_sa probe_sa(const char *remote, const char *local)
 	return sa;
 }
 
-/* Does the kernel take an SA with these? 0 or errno. */
+/* Does the kernel take what was built, an SA of this key? 0 or errno. */
+static int probe_built(struct xfrm_sync *sync, int error, const struct xfrm_key *key)
+{
+	if (!error)
+		error = xfrm_sync_ask(sync);
+	if (error)
+		return error;
+	error = xfrm_put_sa_key(xfrm_sync_msg(sync), XFRM_MSG_DELSA, key);
+	return error ? error : xfrm_sync_ask(sync);
+}
+
+/* Does the kernel take an SA with these? 0 or errno. `encr` NULL: AH */
 static int probe(struct xfrm_sync *sync, struct ipsec_sa *sa, const struct algorithm *encr,
 	const struct algorithm *integ, bool esn)
 {
 	struct xfrm_key key = {
 		.destination = sa->remote.address, .spi = sa->spi, .protocol = (uint8_t)sa->protocol};
-	int error;
 
-	sa->encr = encr->id;
+	sa->encr = encr ? encr->id : 0;
 	sa->integ = integ ? integ->id : 0;
-	sa->encr_key_len = (uint16_t)algorithm_encr_keymat_len(encr, encr->key_bits[0]);
+	sa->encr_key_len = encr ? (uint16_t)algorithm_encr_keymat_len(encr, encr->key_bits[0]) : 0;
 	sa->integ_key_len = integ ? integ->key_len : 0;
 	sa->esn = esn;
 	/* Not constant: Triple DES refuses keys that are thrice the same. */
 	for (unsigned i = 0; i < IPSEC_KEY_MAX; i++)
 		sa->encr_key[i] = sa->integ_key[i] = (uint8_t)(7 * i + 1);
-	error = xfrm_put_sa_add(xfrm_sync_msg(sync), sa);
-	if (!error)
-		error = xfrm_sync_ask(sync);
-	if (error)
-		return error;
-	error = xfrm_put_sa_key(xfrm_sync_msg(sync), XFRM_MSG_DELSA, &key);
-	return error ? error : xfrm_sync_ask(sync);
+	return probe_built(sync, xfrm_put_sa_add(xfrm_sync_msg(sync), sa), &key);
 }
 
 static void probe_integrity(struct xfrm_kernel *x, struct xfrm_sync *sync, struct ipsec_sa *sa)
@@ -91,6 +95,28 @@ static int probe_encryption(struct xfrm_kernel *x, struct xfrm_sync *sync, struc
 		(x->encrs & 1ull << ENCR_AES_GCM_16) &&
 		probe(sync, sa, algorithm_by_id(TRANSFORM_ENCR, ENCR_AES_GCM_16), NULL, true) == 0;
 	return first_error;
+}
+
+static void probe_ah(struct xfrm_kernel *x, struct xfrm_sync *sync, struct ipsec_sa sa)
+{
+	const struct algorithm *a;
+
+	sa.protocol = IPSEC_AH;
+	for (size_t i = 0; (a = algorithm_at(TRANSFORM_INTEG, i)); i++) {
+		if (a->id == INTEG_NONE || !a->esp_capable || probe(sync, &sa, NULL, a, false) != 0)
+			continue;
+		x->ah_integs |= 1ull << a->id;
+		x->esn_ah = x->esn_ah || probe(sync, &sa, NULL, a, true) == 0;
+	}
+}
+
+static void probe_ipcomp(struct xfrm_kernel *x, struct xfrm_sync *sync, struct ipsec_sa sa)
+{
+	struct xfrm_key key = {
+		.destination = sa.remote.address, .spi = CPI_FIRST, .protocol = IPPROTO_COMP};
+
+	sa.ipcomp_cpi = CPI_FIRST;
+	x->ipcomp = probe_built(sync, xfrm_put_ipcomp_add(xfrm_sync_msg(sync), &sa), &key) == 0;
 }
 
 static bool has_ipv6(const struct xfrm_kernel *x, struct xfrm_sync *sync)
@@ -139,6 +165,10 @@ static void log_abilities(const struct xfrm_kernel *x, struct xfrm_sync *sync, i
 		: x->esn_aead         ? "with AEAD only"
 				      : "no");
 	log_missing(x);
+	text[0] = '\0';
+	report_names(text, sizeof(text), TRANSFORM_INTEG, x->ah_integs);
+	log_line(LOG_LINE_INFO, "kernel AH integrity:%s; ESN: %s; IPComp: %s",
+		text[0] ? text : " none", x->esn_ah ? "yes" : "no", x->ipcomp ? "DEFLATE" : "no");
 	if (!has_ipv6(x, sync))
 		log_line(LOG_LINE_WARNING,
 			"the kernel has no ESP for IPv6: tunnels between IPv6 addresses fail");
@@ -151,6 +181,8 @@ static void probe_all(struct xfrm_kernel *x, struct xfrm_sync *sync)
 
 	probe_integrity(x, sync, &sa);
 	first_error = probe_encryption(x, sync, &sa);
+	probe_ah(x, sync, sa);
+	probe_ipcomp(x, sync, sa);
 	log_abilities(x, sync, first_error);
 }
 
@@ -228,6 +260,20 @@ static bool xfrm_supports(
 	return !a->aead && integ < 64 && (x->integs & 1ull << integ) && (!esn || x->esn);
 }
 
+static bool xfrm_supports_ah(const struct kernel *kernel, uint16_t integ, bool esn)
+{
+	const struct xfrm_kernel *x = (const struct xfrm_kernel *)kernel;
+
+	return integ < 64 && (x->ah_integs & 1ull << integ) && (!esn || x->esn_ah);
+}
+
+static unsigned xfrm_abilities(const struct kernel *kernel)
+{
+	const struct xfrm_kernel *x = (const struct xfrm_kernel *)kernel;
+
+	return (x->ipcomp ? KERNEL_IPCOMP : 0) | KERNEL_TFC | KERNEL_BEET;
+}
+
 static void xfrm_leave_state(struct kernel *kernel)
 {
 	((struct xfrm_kernel *)kernel)->keep_state = true;
@@ -280,12 +326,24 @@ static void xfrm_release_spi(struct kernel_channel *channel, uint32_t spi)
 	(void)spi;
 }
 
+static uint16_t xfrm_allocate_cpi(struct kernel_channel *channel)
+{
+	return cpi_set_take(&((struct xfrm_kernel *)channel->kernel)->cpis);
+}
+
+static void xfrm_release_cpi(struct kernel_channel *channel, uint16_t cpi)
+{
+	cpi_set_give_back(&((struct xfrm_kernel *)channel->kernel)->cpis, cpi);
+}
+
 const struct kernel_backend kernel_xfrm_backend = {
 	.name = "xfrm",
 	.binds = true,
 	.open = xfrm_open,
 	.close = xfrm_close,
 	.supports = xfrm_supports,
+	.supports_ah = xfrm_supports_ah,
+	.abilities = xfrm_abilities,
 	.leave_state = xfrm_leave_state,
 	.stats = xfrm_stats,
 	.prepare_socket = xfrm_prepare_socket,
@@ -297,5 +355,7 @@ const struct kernel_backend kernel_xfrm_backend = {
 	.channel_submit = xfrm_channel_submit,
 	.channel_allocate_spi = xfrm_allocate_spi,
 	.channel_release_spi = xfrm_release_spi,
+	.channel_allocate_cpi = xfrm_allocate_cpi,
+	.channel_release_cpi = xfrm_release_cpi,
 	.channel_pending = xfrm_channel_pending,
 };

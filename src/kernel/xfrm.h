@@ -4,7 +4,7 @@
  * room.
  *
  * xfrm.c          opening, the probe of what the kernel has, IKE sockets
- * xfrm_channel.c  requests and answers
+ * xfrm_channel.c  requests and answers; xfrm_request.c one request
  * xfrm_dump.c     all counters at once
  * xfrm_event.c    what the kernel says by itself
  * xfrm_message.c, xfrm_algorithm.c, xfrm_binding.c  the kernel's data
@@ -16,6 +16,7 @@
 #include "backend.h"
 #include "base/table.h"
 #include "policies.h"
+#include "cpi_set.h"
 #include "spi_sequence.h"
 #include "xfrm_message.h"
 
@@ -27,8 +28,9 @@ struct xfrm_kernel {
 	struct kernel kernel;
 	struct policies *policies;
 	struct spi_sequence spis;
-	uint64_t encrs, integs; /* bit n: number n */
-	bool esn, esn_aead;
+	struct cpi_set cpis;
+	uint64_t encrs, integs, ah_integs; /* bit n: number n */
+	bool esn, esn_aead, esn_ah, ipcomp;
 	bool keep_state;
 	uint32_t acquire_expires_s;
 	unsigned holding;          /* atomic: what traps need of the kernel has been set */
@@ -46,6 +48,7 @@ struct xfrm_sa {
 	uint64_t id;
 	uint32_t spi, reqid;
 	uint8_t direction, protocol;
+	uint16_t cpi; /* of the IPComp SA beside it; 0: none */
 	struct ip_address local, remote;
 	struct ipsec_mark mark;
 	struct ipsec_counters *last; /* the kernel has removed it at its hard limit; else NULL */
@@ -108,6 +111,8 @@ struct xfrm_sa *xfrm_sa_find(const struct xfrm_channel *c, uint64_t id, uint32_t
 struct xfrm_sa *xfrm_sa_of_info(const struct xfrm_channel *c, const struct xfrm_usersa_info *info);
 void xfrm_sa_remove(struct xfrm_channel *c, struct xfrm_sa *sa);
 struct xfrm_key xfrm_sa_key(const struct xfrm_sa *sa);
+/* Of the IPComp SA beside it. */
+struct xfrm_key xfrm_sa_ipcomp_key(const struct xfrm_sa *sa);
 
 /* ---- xfrm_event.c ---- */
 void xfrm_events_poll(struct xfrm_channel *c);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "xfrm_dump.h"
+#include "xfrm_request.h"
 
 #define OUT_MAX        32768 /* bytes sent in one call: half of the send buffer that libnl sets */
 #define RECEIVE_BUFFER (4 << 20)
@@ -20,44 +21,6 @@
  * that is told. */
 #define ACK_COST  1024
 #define TOLD_COST 5120
-
-enum flight_kind { FLIGHT_ADD, FLIGHT_GET, FLIGHT_DELETE, FLIGHT_POLICY };
-
-/* SA_ADD: FIRST; VERIFY after a lost answer, when the SA exists: is it ours? SA_MOVE: FIRST asks
- * for the SA's state, SECOND puts it elsewhere. */
-enum request_step { STEP_FIRST, STEP_VERIFY, STEP_SECOND };
-
-struct xfrm_request {
-	struct xfrm_request *next;
-	uint8_t step;
-	bool again; /* an answer to it was lost */
-	bool check; /* our own question; nobody is told */
-	unsigned outstanding;
-	int error, told_error; /* of changes; of questions */
-	uint32_t told_reqid;
-	struct ipsec_counters counters;
-	struct ipsec_request request; /* selectors are those below */
-	struct policy_values values;
-	struct selector *selectors;
-	unsigned selector_count;
-	uint8_t *bytes; /* SA_ADD: the message. SA_MOVE: the state */
-	size_t len;
-};
-
-static bool is_policy(const struct xfrm_request *r)
-{
-	return r->request.op == IPSEC_POLICY_ADD || r->request.op == IPSEC_POLICY_DELETE;
-}
-
-static void free_request(struct xfrm_request *r)
-{
-	if (r->bytes)
-		secret_wipe(r->bytes, r->len);
-	free(r->bytes);
-	free(r->selectors);
-	secret_wipe(r, sizeof(*r));
-	free(r);
-}
 
 /* ---- queues --------------------------------------------------------------------- */
 
@@ -207,21 +170,39 @@ static void send_moved(struct xfrm_channel *c, struct xfrm_request *r, const str
 	fly_built(c, r, FLIGHT_DELETE, xfrm_put_sa_key(c->msg, XFRM_MSG_DELSA, &old));
 	fly(c, r, FLIGHT_ADD, moved, len);
 	secret_wipe(moved, len);
+	if (sa->cpi && r->ipcomp) {
+		struct xfrm_key ipcomp = xfrm_sa_ipcomp_key(sa);
+
+		fly_built(c, r, FLIGHT_DELETE_IPCOMP,
+			xfrm_put_sa_key(c->msg, XFRM_MSG_DELSA, &ipcomp));
+		fly(c, r, FLIGHT_ADD, r->ipcomp, r->ipcomp_len);
+	}
 	if (to->direction == IPSEC_OUTBOUND)
 		policies_move(c->xfrm->policies, to->reqid, &to->local.address,
 			&to->remote.address, on_policy_change, &change);
 }
 
-static struct xfrm_sa *sa_of(const struct xfrm_channel *c, const struct xfrm_request *r)
+/* One step of adding an SA that has an IPComp SA. What follows must meet both, or none. */
+static void send_with_ipcomp(
+	struct xfrm_channel *c, struct xfrm_request *r, const struct xfrm_sa *sa)
 {
-	const struct ipsec_sa *sa = &r->request.sa;
+	struct xfrm_key key = xfrm_sa_ipcomp_key(sa);
 
-	return xfrm_sa_find(c, sa->id, sa->spi, sa->direction, sa->reqid);
+	c->barrier = r;
+	if (r->step == STEP_IPCOMP)
+		fly(c, r, FLIGHT_ADD, r->ipcomp, r->ipcomp_len);
+	else if (r->step == STEP_IPCOMP_VERIFY)
+		fly_built(c, r, FLIGHT_GET, xfrm_put_sa_key(c->msg, XFRM_MSG_GETSA, &key));
+	else if (r->step == STEP_UNWIND)
+		fly_built(
+			c, r, FLIGHT_DELETE_IPCOMP, xfrm_put_sa_key(c->msg, XFRM_MSG_DELSA, &key));
+	else
+		fly(c, r, FLIGHT_ADD, r->bytes, r->len);
 }
 
 static void send_sa(struct xfrm_channel *c, struct xfrm_request *r)
 {
-	struct xfrm_sa *sa = sa_of(c, r);
+	struct xfrm_sa *sa = xfrm_request_sa(c, r);
 	struct xfrm_key key;
 
 	if (!sa) {
@@ -229,6 +210,10 @@ static void send_sa(struct xfrm_channel *c, struct xfrm_request *r)
 		return;
 	}
 	key = xfrm_sa_key(sa);
+	if (r->request.op == IPSEC_SA_ADD && r->ipcomp && r->step != STEP_VERIFY) {
+		send_with_ipcomp(c, r, sa);
+		return;
+	}
 	if (r->request.op == IPSEC_SA_ADD && r->step == STEP_FIRST) {
 		fly(c, r, FLIGHT_ADD, r->bytes, r->len);
 		return;
@@ -238,20 +223,24 @@ static void send_sa(struct xfrm_channel *c, struct xfrm_request *r)
 		return;
 	}
 	fly_built(c, r, FLIGHT_GET, xfrm_put_sa_key(c->msg, XFRM_MSG_GETSA, &key));
-	if (r->request.op == IPSEC_SA_DELETE)
+	if (r->request.op == IPSEC_SA_DELETE) {
 		fly_built(c, r, FLIGHT_DELETE, xfrm_put_sa_key(c->msg, XFRM_MSG_DELSA, &key));
-	else if (!r->check && r->request.op != IPSEC_SA_QUERY)
+		key = xfrm_sa_ipcomp_key(sa);
+		if (sa->cpi)
+			fly_built(c, r, FLIGHT_DELETE_IPCOMP,
+				xfrm_put_sa_key(c->msg, XFRM_MSG_DELSA, &key));
+	} else if (!r->check && r->request.op != IPSEC_SA_QUERY)
 		c->barrier = r; /* what follows must meet the SA as it will be */
 }
 
 /* How many messages it can take. */
 static unsigned messages_of(const struct xfrm_channel *c, const struct xfrm_request *r)
 {
-	if (is_policy(r))
+	if (xfrm_request_is_policy(r))
 		return 3 * r->selector_count;
 	if (r->step == STEP_SECOND)
-		return 2 + policies_count(c->xfrm->policies, r->request.sa.reqid);
-	return 2;
+		return 4 + policies_count(c->xfrm->policies, r->request.sa.reqid);
+	return 3;
 }
 
 static bool has_room(const struct xfrm_channel *c, const struct xfrm_request *r)
@@ -273,14 +262,14 @@ static void flush(struct xfrm_channel *c)
 	while (c->first && !c->barrier) {
 		struct xfrm_request *r = c->first;
 
-		if (!locked && (is_policy(r) || r->step == STEP_SECOND)) {
+		if (!locked && (xfrm_request_is_policy(r) || r->step == STEP_SECOND)) {
 			policies_lock(c->xfrm->policies);
 			locked = true;
 		}
 		if (!has_room(c, r))
 			break;
 		pop(c);
-		if (is_policy(r))
+		if (xfrm_request_is_policy(r))
 			send_policy(c, r);
 		else
 			send_sa(c, r);
@@ -297,7 +286,7 @@ static void flush(struct xfrm_channel *c)
 static void check_limits(
 	struct xfrm_channel *c, struct xfrm_request *r, const struct xfrm_usersa_info *info)
 {
-	struct xfrm_sa *sa = sa_of(c, r);
+	struct xfrm_sa *sa = xfrm_request_sa(c, r);
 
 	if (!sa || sa->last)
 		return;
@@ -353,6 +342,7 @@ static void flight_back(
 	} else if (error && !r->error &&
 		   /* of the old place, and of what is gone already */
 		   !(f->kind == FLIGHT_DELETE && r->request.op == IPSEC_SA_MOVE) &&
+		   f->kind != FLIGHT_DELETE_IPCOMP &&
 		   !(f->kind == FLIGHT_POLICY && error == ENOENT)) {
 		r->error = error;
 	}
@@ -360,9 +350,40 @@ static void flight_back(
 		step_done(c, r);
 }
 
+static int verified(const struct xfrm_request *r)
+{
+	return r->told_error ? r->told_error : r->told_reqid == r->request.sa.reqid ? 0 : EEXIST;
+}
+
+/* True: there is a next step, of adding an SA that has an IPComp SA. */
+static bool ipcomp_step_done(struct xfrm_channel *c, struct xfrm_request *r)
+{
+	if (r->step == STEP_UNWIND) {
+		r->error = r->refused;
+		return false;
+	}
+	if (r->step == STEP_IPCOMP_VERIFY)
+		r->error = verified(r);
+	if (r->step == STEP_IPCOMP && r->error == EEXIST && r->again) {
+		r->step = STEP_IPCOMP_VERIFY;
+	} else if (r->step == STEP_IPCOMP || r->step == STEP_IPCOMP_VERIFY) {
+		if (r->error)
+			return false;
+		r->step = STEP_FIRST;
+	} else if (r->error && r->ipcomp) {
+		r->refused = r->error;
+		r->step = STEP_UNWIND;
+	} else {
+		return false;
+	}
+	r->error = 0;
+	push_front(c, r);
+	return true;
+}
+
 static void add_done(struct xfrm_channel *c, struct xfrm_request *r)
 {
-	struct xfrm_sa *sa = sa_of(c, r);
+	struct xfrm_sa *sa = xfrm_request_sa(c, r);
 
 	if (r->step == STEP_FIRST && r->error == EEXIST && r->again) {
 		r->step = STEP_VERIFY;
@@ -371,9 +392,9 @@ static void add_done(struct xfrm_channel *c, struct xfrm_request *r)
 		return;
 	}
 	if (r->step == STEP_VERIFY)
-		r->error = r->told_error                          ? r->told_error
-			   : r->told_reqid == r->request.sa.reqid ? 0
-								  : EEXIST;
+		r->error = verified(r);
+	if (ipcomp_step_done(c, r))
+		return;
 	if (r->error && sa)
 		xfrm_sa_remove(c, sa);
 	finish(c, r, r->error);
@@ -381,7 +402,7 @@ static void add_done(struct xfrm_channel *c, struct xfrm_request *r)
 
 static void delete_done(struct xfrm_channel *c, struct xfrm_request *r)
 {
-	struct xfrm_sa *sa = sa_of(c, r);
+	struct xfrm_sa *sa = xfrm_request_sa(c, r);
 
 	if (r->error == ESRCH && sa && sa->last) {
 		r->counters = *sa->last;
@@ -391,12 +412,14 @@ static void delete_done(struct xfrm_channel *c, struct xfrm_request *r)
 	}
 	if (sa)
 		xfrm_sa_remove(c, sa);
+	if (r->request.sa.direction == IPSEC_INBOUND)
+		kernel_channel_release_cpi(&c->channel, r->request.sa.ipcomp_cpi);
 	finish(c, r, r->error);
 }
 
 static void move_done(struct xfrm_channel *c, struct xfrm_request *r)
 {
-	struct xfrm_sa *sa = sa_of(c, r);
+	struct xfrm_sa *sa = xfrm_request_sa(c, r);
 
 	if (r->step == STEP_FIRST && !r->error && !r->told_error) {
 		r->step = STEP_SECOND;
@@ -541,7 +564,7 @@ static void tell(struct xfrm_channel *c)
 			.counters = r->counters};
 		bool told = !r->check;
 
-		free_request(r);
+		xfrm_request_free(r);
 		c->waiting--;
 		c->checks -= !told;
 		if (told)
@@ -575,61 +598,6 @@ bool xfrm_channel_sleep(struct kernel_channel *channel)
 
 /* ---- requests ------------------------------------------------------------------------- */
 
-static int prepare_add(struct xfrm_channel *c, struct xfrm_request *r, const struct ipsec_sa *sa)
-{
-	int error;
-
-	if (sa_of(c, r))
-		return EEXIST;
-	error = xfrm_put_sa_add(c->msg, sa);
-	if (!error) {
-		r->len = nlmsg_hdr(c->msg)->nlmsg_len;
-		r->bytes = malloc(r->len);
-		if (r->bytes)
-			memcpy(r->bytes, nlmsg_hdr(c->msg), r->len);
-		if (!r->bytes || !xfrm_sa_add(c, sa))
-			error = ENOMEM;
-	}
-	xfrm_message_wipe(c->msg);
-	return error;
-}
-
-static int prepare_policy(
-	struct xfrm_channel *c, struct xfrm_request *r, const struct ipsec_policy *p)
-{
-	r->values = policy_values_of(p);
-	if (p->hold)
-		xfrm_hold_begin(c->xfrm);
-	if (p->local_ts_count > IPSEC_SELECTORS_MAX || p->remote_ts_count > IPSEC_SELECTORS_MAX)
-		return EINVAL;
-	return selectors_of(p->local_ts, p->local_ts_count, p->remote_ts, p->remote_ts_count,
-		SELECTOR_PORT_MASKS, &r->selectors, &r->selector_count);
-}
-
-static int prepare(
-	struct xfrm_channel *c, struct xfrm_request *r, const struct ipsec_request *request)
-{
-	if (request->op == IPSEC_SA_QUERY_ALL)
-		return EOPNOTSUPP;
-	if (request->op == IPSEC_SA_ADD)
-		return prepare_add(c, r, &request->sa);
-	if (is_policy(r))
-		return prepare_policy(c, r, &request->policy);
-	if (request->op == IPSEC_SA_MOVE &&
-		(!request->sa.local.address.family ||
-			request->sa.local.address.family != request->sa.remote.address.family))
-		return EAFNOSUPPORT;
-	return 0;
-}
-
-static void forget_keys(struct ipsec_request *request)
-{
-	if (request->op == IPSEC_SA_ADD) {
-		secret_wipe(request->sa.encr_key, sizeof(request->sa.encr_key));
-		secret_wipe(request->sa.integ_key, sizeof(request->sa.integ_key));
-	}
-}
-
 void xfrm_channel_submit(struct kernel_channel *channel, const struct ipsec_request *request)
 {
 	struct xfrm_channel *c = (struct xfrm_channel *)channel;
@@ -646,12 +614,8 @@ void xfrm_channel_submit(struct kernel_channel *channel, const struct ipsec_requ
 		channel->config.on_answer(channel->config.arg, &answer);
 		return;
 	}
-	r->request = *request;
-	r->counters.idle_ms = UINT64_MAX;
-	/* What is kept of it is in the messages made from it. */
-	forget_keys(&r->request);
 	c->waiting++;
-	error = prepare(c, r, request);
+	error = xfrm_request_prepare(c, r, request);
 	if (error)
 		finish(c, r, error);
 	else
@@ -764,12 +728,12 @@ struct kernel_channel *xfrm_channel_open(
 static void free_requests(struct xfrm_channel *c)
 {
 	while (c->first)
-		free_request(pop(c));
+		xfrm_request_free(pop(c));
 	while (c->done_first) {
 		struct xfrm_request *r = c->done_first;
 
 		c->done_first = r->next;
-		free_request(r);
+		xfrm_request_free(r);
 	}
 }
 

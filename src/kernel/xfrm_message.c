@@ -114,6 +114,14 @@ static int put_algorithms(struct nl_msg *msg, const struct ipsec_sa *sa)
 	const char *integ_name = xfrm_integrity_name(sa->integ);
 	int error = 0;
 
+	if (sa->protocol == IPSEC_AH) {
+		if (sa->encr || !sa->integ)
+			return EINVAL;
+		return !integ || !integ_name
+			       ? ENOSYS
+			       : put_key(msg, XFRMA_ALG_AUTH_TRUNC, integ_name, integ->icv_len,
+					 sa->integ_key, sa->integ_key_len);
+	}
 	if (!encr || !encr_name || (sa->integ && (!integ || !integ_name)))
 		return ENOSYS;
 	if (encr->aead == (sa->integ != 0)) /* neither both, nor nothing that authenticates */
@@ -140,8 +148,18 @@ static struct xfrm_lifetime_cfg limits_of(const struct ipsec_sa *sa)
 	};
 }
 
+static uint8_t mode_of(enum ipsec_mode mode)
+{
+	static const uint8_t modes[] = {[IPSEC_TUNNEL] = XFRM_MODE_TUNNEL,
+		[IPSEC_TRANSPORT] = XFRM_MODE_TRANSPORT,
+		[IPSEC_BEET] = XFRM_MODE_BEET};
+
+	return modes[mode];
+}
+
 /* A transport SA is held to what it was negotiated for; of a tunnel SA's traffic the policies see
- * to that, since what comes out of a tunnel passes only by a policy. */
+ * to that, since what comes out of a tunnel passes only by a policy. The inner addresses of BEET
+ * mode are those of the selector. */
 static struct xfrm_selector selector_of(const struct ipsec_sa *sa)
 {
 	struct selector *list, out;
@@ -152,6 +170,10 @@ static struct xfrm_selector selector_of(const struct ipsec_sa *sa)
 			SELECTOR_PORT_MASKS, &list, &count) != 0)
 		return (struct xfrm_selector){0};
 	out = list[0];
+	if (sa->mode == IPSEC_BEET && count > 1) { /* one pair is what it is for */
+		free(list);
+		return (struct xfrm_selector){0};
+	}
 	if (count > 1) /* the kernel takes one: by addresses, then */
 		out = (struct selector){
 			.source = sa->local.address,
@@ -168,7 +190,12 @@ static struct xfrm_selector selector_of(const struct ipsec_sa *sa)
 
 static uint8_t flags_of(const struct ipsec_sa *sa, const struct xfrm_selector *selector)
 {
-	return (uint8_t)((sa->decap_dscp ? XFRM_STATE_DECAP_DSCP : 0) |
+	/* AH's ICV is padded to 32 bits with IPv4 (RFC 4302, section 2.6); the kernel would to 64.
+	 */
+	bool align = sa->protocol == IPSEC_AH && sa->remote.address.family == AF_INET;
+
+	return (uint8_t)((align ? XFRM_STATE_ALIGN4 : 0) |
+			 (sa->decap_dscp ? XFRM_STATE_DECAP_DSCP : 0) |
 			 (sa->no_pmtu_discovery ? XFRM_STATE_NOPMTUDISC : 0) |
 			 (sa->esn ? XFRM_STATE_ESN : 0) |
 			 (selector->family ? 0 : XFRM_STATE_AF_UNSPEC));
@@ -222,6 +249,35 @@ static void place(struct xfrm_usersa_info *info, const struct ipsec_sa *sa)
 	info->family = sa->remote.address.family;
 }
 
+static int put_tfc(struct nl_msg *msg, const struct ipsec_sa *sa)
+{
+	uint32_t bytes = sa->tfc_padding;
+
+	if (!bytes || sa->direction == IPSEC_INBOUND)
+		return 0;
+	if (sa->protocol != IPSEC_ESP || sa->mode != IPSEC_TUNNEL || sa->ipcomp_cpi)
+		return EINVAL;
+	return put(msg, XFRMA_TFCPAD, &bytes, sizeof(bytes));
+}
+
+/* 0, or what the kernel would not say so clearly. */
+static int check(const struct ipsec_sa *sa, const struct xfrm_selector *selector)
+{
+	unsigned bits = ip_bits(selector->family == AF_INET ? AF_INET : AF_INET6);
+
+	if (sa->protocol != IPSEC_ESP && sa->protocol != IPSEC_AH)
+		return EPROTONOSUPPORT;
+	if (sa->local.address.family != sa->remote.address.family || !sa->local.address.family)
+		return EAFNOSUPPORT;
+	if (sa->protocol == IPSEC_AH && sa->udp_encapsulation)
+		return EINVAL;
+	if (sa->mode == IPSEC_BEET &&
+		(sa->ipcomp_cpi || !selector->family || selector->prefixlen_s != bits ||
+			selector->prefixlen_d != bits))
+		return EINVAL;
+	return 0;
+}
+
 int xfrm_put_sa_add(struct nl_msg *msg, const struct ipsec_sa *sa)
 {
 	uint32_t window = window_of(sa);
@@ -231,16 +287,13 @@ int xfrm_put_sa_add(struct nl_msg *msg, const struct ipsec_sa *sa)
 		.id = {.spi = htonl(sa->spi), .proto = (uint8_t)sa->protocol},
 		.lft = limits_of(sa),
 		.reqid = sa->reqid,
-		.mode = sa->mode == IPSEC_TUNNEL ? XFRM_MODE_TUNNEL : XFRM_MODE_TRANSPORT,
+		.mode = sa->ipcomp_cpi ? XFRM_MODE_TRANSPORT : mode_of(sa->mode),
 		.replay_window = (uint8_t)(wide ? 0 : window),
 	};
-	int error;
+	int error = check(sa, &info.sel);
 
-	/* Policies have no place for the protocol yet: an AH SA would never be used. */
-	if (sa->protocol != IPSEC_ESP)
-		return EPROTONOSUPPORT;
-	if (sa->local.address.family != sa->remote.address.family || !sa->local.address.family)
-		return EAFNOSUPPORT;
+	if (error)
+		return error;
 	place(&info, sa);
 	info.flags = flags_of(sa, &info.sel);
 	begin(msg, XFRM_MSG_NEWSA, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
@@ -249,9 +302,36 @@ int xfrm_put_sa_add(struct nl_msg *msg, const struct ipsec_sa *sa)
 		error = put_algorithms(msg, sa);
 	if (!error && wide)
 		error = put_replay(msg, window);
+	if (!error)
+		error = put_tfc(msg, sa);
 	if (!error && sa->udp_encapsulation)
 		error = put_encapsulation(msg, sa);
 	return error ? error : xfrm_put_sa_binding(msg, sa);
+}
+
+int xfrm_put_ipcomp_add(struct nl_msg *msg, const struct ipsec_sa *sa)
+{
+	struct xfrm_algo deflate = {.alg_name = "deflate"};
+	struct ipsec_sa unlimited = *sa;
+	struct xfrm_usersa_info info = {
+		.sel = selector_of(sa),
+		.id = {.spi = htonl(sa->ipcomp_cpi), .proto = IPPROTO_COMP},
+		.reqid = sa->reqid,
+		.mode = mode_of(sa->mode),
+	};
+	int error;
+
+	unlimited.limits = (struct ipsec_limits){0};
+	unlimited.esn = true; /* it has no sequence numbers that could end */
+	info.lft = limits_of(&unlimited);
+	place(&info, sa);
+	info.flags = flags_of(sa, &info.sel) & (uint8_t) ~(XFRM_STATE_ESN | XFRM_STATE_ALIGN4);
+	begin(msg, XFRM_MSG_NEWSA, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+	error = append(msg, &info, sizeof(info));
+	if (!error)
+		error = put(msg, XFRMA_ALG_COMP, &deflate, sizeof(deflate));
+	unlimited.offload_device = 0; /* which is ESP's */
+	return error ? error : xfrm_put_sa_binding(msg, &unlimited);
 }
 
 int xfrm_put_sa_key(struct nl_msg *msg, uint16_t type, const struct xfrm_key *key)
@@ -320,7 +400,8 @@ static int put_replay_kept(struct nl_msg *msg, struct nlattr **attrs, bool outbo
 
 int xfrm_put_sa_moved(struct nl_msg *msg, struct nlmsghdr *state, const struct ipsec_sa *moved)
 {
-	static const int kept[] = {XFRMA_ALG_AEAD, XFRMA_ALG_AUTH_TRUNC, XFRMA_ALG_CRYPT};
+	static const int kept[] = {
+		XFRMA_ALG_AEAD, XFRMA_ALG_AUTH_TRUNC, XFRMA_ALG_CRYPT, XFRMA_TFCPAD};
 	struct nlattr *attrs[XFRMA_MAX + 1];
 	struct xfrm_usersa_info info;
 	int error;
@@ -375,13 +456,14 @@ static int put_policy_binding(
 }
 
 /* Inbound the reqid ties a packet to its SA, and it may have come from wherever the SA is now. */
-static struct xfrm_user_tmpl template_of(uint8_t direction, const struct policy_values *v)
+static struct xfrm_user_tmpl template_of(uint8_t direction, const struct policy_values *v,
+	uint8_t protocol, enum ipsec_mode mode)
 {
 	struct xfrm_user_tmpl t = {
-		.id = {.proto = IPPROTO_ESP},
+		.id = {.proto = protocol},
 		.family = v->remote.family ? v->remote.family : v->local.family,
 		.reqid = v->reqid,
-		.mode = v->mode == IPSEC_TUNNEL ? XFRM_MODE_TUNNEL : XFRM_MODE_TRANSPORT,
+		.mode = mode_of(mode),
 		.aalgos = ~0u,
 		.ealgos = ~0u,
 		.calgos = ~0u,
@@ -394,6 +476,28 @@ static struct xfrm_user_tmpl template_of(uint8_t direction, const struct policy_
 	return t;
 }
 
+/* In the order in which they are applied to what goes out. Inbound the IPComp SA may be missing:
+ * the sender leaves alone what does not become smaller (RFC 3173, section 2.2). */
+static int put_templates(struct nl_msg *msg, uint8_t direction, const struct policy_values *v,
+	uint16_t selector_family)
+{
+	uint8_t protocol = v->protocol ? v->protocol : IPSEC_ESP;
+	enum ipsec_mode mode = v->mode;
+	struct xfrm_user_tmpl t[2];
+	unsigned count = 0;
+
+	if (v->ipcomp) {
+		t[count] = template_of(direction, v, IPPROTO_COMP, mode);
+		t[count++].optional = direction != XFRM_POLICY_OUT;
+		mode = IPSEC_TRANSPORT;
+	}
+	t[count++] = template_of(direction, v, protocol, mode);
+	for (unsigned i = 0; i < count; i++)
+		if (!t[i].family)
+			t[i].family = selector_family;
+	return put(msg, XFRMA_TMPL, t, count * sizeof(t[0]));
+}
+
 int xfrm_put_policy(struct nl_msg *msg, uint8_t direction, const struct selector *selector,
 	const struct policy_values *values)
 {
@@ -401,17 +505,14 @@ int xfrm_put_policy(struct nl_msg *msg, uint8_t direction, const struct selector
 		direction == XFRM_POLICY_OUT ? *selector : selector_reversed(selector);
 	struct xfrm_userpolicy_info info =
 		policy_info(direction, &s, policy_priority(values, selector));
-	struct xfrm_user_tmpl template = template_of(direction, values);
 	int error;
 
 	if (values->action == IPSEC_DISCARD)
 		info.action = XFRM_POLICY_BLOCK;
-	if (!template.family)
-		template.family = s.family;
 	begin(msg, XFRM_MSG_UPDPOLICY, NLM_F_ACK);
 	error = append(msg, &info, sizeof(info));
 	if (!error && values->action == IPSEC_PROTECT)
-		error = put(msg, XFRMA_TMPL, &template, sizeof(template));
+		error = put_templates(msg, direction, values, s.family);
 	return error ? error : put_policy_binding(msg, direction, values);
 }
 

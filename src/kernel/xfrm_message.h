@@ -22,6 +22,10 @@ struct xfrm_key {
 
 /* All return 0 or an errno value. */
 int xfrm_put_sa_add(struct nl_msg *msg, const struct ipsec_sa *sa);
+/* The IPComp SA that goes with it. In tunnel mode that one makes the tunnel, so that what is too
+ * small to be compressed is carried all the same, and the SA proper is in transport mode beneath
+ * it. */
+int xfrm_put_ipcomp_add(struct nl_msg *msg, const struct ipsec_sa *sa);
 /* type: XFRM_MSG_GETSA, XFRM_MSG_DELSA. */
 int xfrm_put_sa_key(struct nl_msg *msg, uint16_t type, const struct xfrm_key *key);
 /* An SA as the kernel told it, with other end points: keys, counters and replay state stay. `state`

@@ -1,6 +1,7 @@
 #include "xfrm.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 
 static uint64_t hash_of(uint32_t spi, enum ipsec_direction direction, uint32_t reqid)
@@ -19,6 +20,7 @@ struct xfrm_sa *xfrm_sa_add(struct xfrm_channel *c, const struct ipsec_sa *sa)
 	s->reqid = sa->reqid;
 	s->direction = (uint8_t)sa->direction;
 	s->protocol = (uint8_t)sa->protocol;
+	s->cpi = sa->ipcomp_cpi;
 	s->local = sa->local.address;
 	s->remote = sa->remote.address;
 	s->mark = sa->mark;
@@ -59,7 +61,9 @@ struct xfrm_sa *xfrm_sa_of_info(const struct xfrm_channel *c, const struct xfrm_
 		struct xfrm_sa *sa =
 			xfrm_sa_find(c, 0, ntohl(info->id.spi), directions[i], info->reqid);
 
-		if (sa && ip_equal(directions[i] == IPSEC_OUTBOUND ? &sa->remote : &sa->local,
+		/* Not the IPComp SA beside another. */
+		if (sa && sa->protocol == info->id.proto &&
+			ip_equal(directions[i] == IPSEC_OUTBOUND ? &sa->remote : &sa->local,
 				  &destination))
 			return sa;
 	}
@@ -85,4 +89,13 @@ struct xfrm_key xfrm_sa_key(const struct xfrm_sa *sa)
 		.protocol = sa->protocol,
 		.mark = sa->mark,
 	};
+}
+
+struct xfrm_key xfrm_sa_ipcomp_key(const struct xfrm_sa *sa)
+{
+	struct xfrm_key key = xfrm_sa_key(sa);
+
+	key.spi = sa->cpi;
+	key.protocol = IPPROTO_COMP;
+	return key;
 }

@@ -30,7 +30,8 @@ struct compile {
 	char *error;
 	size_t error_size;
 	struct end_text ends[2];
-	const char *authby, *ike, *esp, *sendca;
+	const char *authby, *ike, *esp, *ah, *phase2alg, *sendca;
+	enum ipsec_protocol phase2;         /* 0: not given */
 	struct binding_text binding;
 	uint8_t host_family, client_family; /* asked for; 0: not */
 	int esn;                            /* 0 no, 1 yes, 2 either */
@@ -63,6 +64,8 @@ bool compile_binding(struct compile *cc);
 /* compile_pool.c: the address pool of one end; then what goes with it. */
 bool compile_pool(struct compile *cc, const struct end_text *t, struct connection_end *e);
 bool compile_modecfg(struct compile *cc);
+/* compile_protocol.c: ESP or AH, and what goes with it; before the proposals. */
+bool compile_protocol(struct compile *cc);
 /* compile_proposals.c */
 bool compile_proposals(struct compile *cc);
 

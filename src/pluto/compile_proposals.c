@@ -145,6 +145,28 @@ static bool fit_integrity(struct compile *cc, struct proposal *p)
 	return true;
 }
 
+/* Likewise for AH, of which the integrity algorithms are all. */
+static bool fit_ah(struct compile *cc, struct proposal *p, unsigned *left)
+{
+	for (unsigned i = 0; i < p->transform_count;) {
+		const struct transform *t = &p->transforms[i];
+		const struct algorithm *integ = algorithm_by_id(TRANSFORM_INTEG, t->id);
+
+		if (t->type != TRANSFORM_INTEG ||
+			kernel_supports_ah(cc->context->kernel, t->id, cc->esn == 1)) {
+			*left += t->type == TRANSFORM_INTEG;
+			i++;
+			continue;
+		}
+		if (cc->ah)
+			return compile_fail(cc,
+				"ah=%s: the kernel interface \"%s\" cannot run AH with %s", cc->ah,
+				kernel_name(cc->context->kernel), integ ? integ->name : "it");
+		remove_transform(p, i);
+	}
+	return true;
+}
+
 /* Where there is a choice, extended sequence numbers are offered if each pair can be run with them:
  * the peer may choose any. */
 static void fit_sequence_numbers(struct compile *cc, struct proposal *p)
@@ -170,18 +192,19 @@ static void fit_sequence_numbers(struct compile *cc, struct proposal *p)
 
 static bool fit_kernel(struct compile *cc, struct proposal_list *list)
 {
+	bool ah = cc->c->protocol == IPSEC_AH;
 	unsigned kept = 0;
 
 	for (unsigned i = 0; i < list->count; i++) {
 		unsigned ciphers = 0;
 
-		if (!fit_proposal(cc, &list->proposals[i], &ciphers))
+		if (!(ah ? fit_ah : fit_proposal)(cc, &list->proposals[i], &ciphers))
 			return false;
 		if (!ciphers)
 			continue;
-		if (!fit_integrity(cc, &list->proposals[i]))
+		if (!ah && !fit_integrity(cc, &list->proposals[i]))
 			return false;
-		if (cc->esn == 2)
+		if (!ah && cc->esn == 2)
 			fit_sequence_numbers(cc, &list->proposals[i]);
 		if (kept != i)
 			list->proposals[kept] = list->proposals[i];
@@ -191,8 +214,8 @@ static bool fit_kernel(struct compile *cc, struct proposal_list *list)
 	list->count = (uint16_t)kept;
 	return kept ||
 	       compile_fail(cc,
-		       "the kernel interface \"%s\" can run none of the default ESP algorithms",
-		       kernel_name(cc->context->kernel));
+		       "the kernel interface \"%s\" can run none of the default %s algorithms",
+		       kernel_name(cc->context->kernel), ah ? "AH" : "ESP");
 }
 
 /* ---- both lists --------------------------------------------------------------- */
@@ -203,16 +226,27 @@ static bool is_shunt(const struct compile *cc)
 	return cc->c->shunt != IPSEC_PROTECT;
 }
 
+static const char *key_of(const struct compile *cc, bool ike)
+{
+	return ike ? "ike" : cc->c->protocol == IPSEC_AH ? "ah" : "esp";
+}
+
+static const char *text_of(const struct compile *cc, bool ike)
+{
+	return ike ? cc->ike : cc->c->protocol == IPSEC_AH ? cc->ah : cc->esp;
+}
+
 static struct proposal_list *parse(struct compile *cc, bool ike)
 {
 	char reason[256] = "out of memory";
+	bool ah = cc->c->protocol == IPSEC_AH;
+	const char *text = text_of(cc, ike);
 	struct proposal_list *list =
-		ike ? proposal_parse_ike(cc->ike, reason, sizeof(reason))
-		    : proposal_parse_child(cc->esp, false, cc->esn, reason, sizeof(reason));
-	const char *text = ike ? cc->ike : cc->esp;
+		ike ? proposal_parse_ike(text, reason, sizeof(reason))
+		    : proposal_parse_child(text, ah, cc->esn, reason, sizeof(reason));
 
 	if (!list) {
-		compile_fail(cc, "%s=%s: %s", ike ? "ike" : "esp", text ? text : "", reason);
+		compile_fail(cc, "%s=%s: %s", key_of(cc, ike), text ? text : "", reason);
 		return NULL;
 	}
 	if (!ike && cc->context->kernel && !is_shunt(cc) && !fit_kernel(cc, list)) {
@@ -224,15 +258,14 @@ static struct proposal_list *parse(struct compile *cc, bool ike)
 
 static struct proposal_list *find_or_parse(struct compile *cc, bool ike)
 {
-	const char *text = ike ? cc->ike : cc->esp;
+	const char *text = text_of(cc, ike);
 	struct proposal_list *list;
 	char *key;
 
 	if (is_shunt(cc))
 		return parse(cc, ike);
 	/* No text can be "=": it stands for the defaults. */
-	if (asprintf(&key, "%s %d %s", ike ? "ike" : "esp", ike ? 0 : cc->esn, text ? text : "=") <
-		0) {
+	if (asprintf(&key, "%s %d %s", key_of(cc, ike), ike ? 0 : cc->esn, text ? text : "=") < 0) {
 		compile_fail(cc, "out of memory");
 		return NULL;
 	}
@@ -263,5 +296,5 @@ bool compile_proposals(struct compile *cc)
 		return false;
 	c->child_proposals = find_or_parse(cc, false);
 	return c->child_proposals && keep_text(cc, cc->ike, &c->ike_text) &&
-	       keep_text(cc, cc->esp, &c->esp_text);
+	       keep_text(cc, text_of(cc, false), &c->esp_text);
 }

@@ -93,8 +93,8 @@ static bool compile_all(struct compile *cc, const struct keyvalues *description)
 	for (size_t i = 0; i < description->count; i++)
 		if (!compile_parameter(cc, description->items[i].key, description->items[i].value))
 			return false;
-	if (!check_aliases(cc) || !compile_ends(cc) || !compile_proposals(cc) ||
-		!compile_binding(cc))
+	if (!check_aliases(cc) || !compile_ends(cc) || !compile_protocol(cc) ||
+		!compile_proposals(cc) || !compile_binding(cc))
 		return false;
 	fit_rekey_margin(cc);
 	return true;

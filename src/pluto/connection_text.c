@@ -236,8 +236,8 @@ static void add_lives(struct line *line, const struct connection *c)
 		c->retransmit_interval_ms, c->retransmit_timeout_s);
 	begin(line, c);
 	line_add(line,
-		"initial-contact:%s; fake-strongswan:no; send-vendorid:no; send-no-esp-tfc:no;\n",
-		c->initial_contact ? "yes" : "no");
+		"initial-contact:%s; fake-strongswan:no; send-vendorid:no; send-no-esp-tfc:%s;\n",
+		c->initial_contact ? "yes" : "no", c->refuse_tfc ? "yes" : "no");
 }
 
 static bool offers_esn(const struct connection *c, uint16_t sn)
@@ -300,10 +300,10 @@ static void add_policy(struct line *line, const struct connection *c)
 			routing_is_wanted(c->routing) ? "+ROUTE" : "");
 		return;
 	}
-	line_add(line, "policy: %s+%s+%s+%s%s%s%s%s%s%s%s%s%s%s;\n", c->ikev1 ? "IKEv1" : "IKEv2",
+	line_add(line, "policy: %s+%s+%s%s+%s%s%s%s%s%s%s%s%s%s%s;\n", c->ikev1 ? "IKEv1" : "IKEv2",
 		policy_name(&c->local), c->protocol == IPSEC_AH ? "AUTHENTICATE" : "ENCRYPT",
-		c->mode == IPSEC_TUNNEL ? "TUNNEL" : "TRANSPORT", c->pfs ? "+PFS" : "",
-		c->rekey ? "" : "+DONT_REKEY", c->reauth ? "+REAUTH" : "",
+		c->compress ? "+COMPRESS" : "", c->mode == IPSEC_TUNNEL ? "TUNNEL" : "TRANSPORT",
+		c->pfs ? "+PFS" : "", c->rekey ? "" : "+DONT_REKEY", c->reauth ? "+REAUTH" : "",
 		c->narrowing ? "+IKEV2_ALLOW_NARROWING" : "",
 		offers_esn(c, SN_32BIT) ? "+ESN_NO" : "",
 		offers_esn(c, SN_EXTENDED) ? "+ESN_YES" : "",
@@ -328,17 +328,20 @@ static unsigned prefix_of(const struct connection_end *e)
 static void add_kernel(
 	struct line *line, const struct connection *c, const struct connection_facts *f)
 {
-	char priority[16] = "auto", mtu[16] = "unset";
+	char priority[16] = "auto", mtu[16] = "unset", tfc[16] = "none";
 
 	if (c->mtu)
 		snprintf(mtu, sizeof(mtu), "%" PRIu32, c->mtu);
 	if (c->priority)
 		snprintf(priority, sizeof(priority), "%" PRIu32, c->priority);
+	if (c->tfc_padding)
+		snprintf(tfc, sizeof(tfc), "%u", c->tfc_padding);
 	begin(line, c);
 	line_add(line,
 		"conn_prio: %u,%u,0; interface: %s; metric: %" PRIu32 "; mtu: %s; sa_prio:%s; "
-		"sa_tfc:none;\n",
-		prefix_of(&c->local), prefix_of(&c->remote), f->interface, c->metric, mtu, priority);
+		"sa_tfc:%s;\n",
+		prefix_of(&c->local), prefix_of(&c->remote), f->interface, c->metric, mtu, priority,
+		tfc);
 	begin(line, c);
 	line_add(line, "nflog-group: unset; ");
 	binding_text(line, c);
@@ -421,6 +424,7 @@ static void add_routing(
 static void add_algorithms(
 	struct line *line, const struct connection *c, const struct connection_facts *f)
 {
+	const char *protocol = c->protocol == IPSEC_AH ? "AH" : "ESP";
 	char text[1024];
 
 	if (c->ike_text) {
@@ -434,13 +438,13 @@ static void add_algorithms(
 	}
 	if (c->esp_text) {
 		begin(line, c);
-		line_add(line, "ESP algorithms: %s\n",
+		line_add(line, "%s algorithms: %s\n", protocol,
 			proposal_list_text(c->child_proposals, text, sizeof(text)));
 	}
 	if (f->sas && f->sas->child_algorithms) {
 		begin(line, c);
-		line_add(line, "ESP algorithm newest: %s; pfsgroup=%s\n", f->sas->child_algorithms,
-			c->pfs ? "<Phase1>" : "<N/A>");
+		line_add(line, "%s algorithm newest: %s; pfsgroup=%s\n", protocol,
+			f->sas->child_algorithms, c->pfs ? "<Phase1>" : "<N/A>");
 	}
 }
 

@@ -166,6 +166,9 @@ static bool set_type(
 		cc->c->shunt = IPSEC_BYPASS;
 	else if (strcasecmp(value, "drop") == 0 || strcasecmp(value, "reject") == 0)
 		cc->c->shunt = IPSEC_DISCARD;
+	else if (strcasecmp(value, "beet") == 0)
+		return compile_fail(cc,
+			"type=beet: IKEv2 has no way to negotiate BEET mode (tunnel or transport)");
 	else
 		return bad_value(cc, k, end, value, "tunnel, transport, passthrough or drop");
 	return true;
@@ -212,6 +215,29 @@ static bool set_auto(
 {
 	(void)k, (void)end;
 	cc->c->keep = strcasecmp(value, "keep") == 0;
+	return true;
+}
+
+static bool set_phase2(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+{
+	if (strcasecmp(value, "esp") == 0)
+		cc->phase2 = IPSEC_ESP;
+	else if (strcasecmp(value, "ah") == 0)
+		cc->phase2 = IPSEC_AH;
+	else
+		return bad_value(cc, k, end, value, "esp or ah");
+	return true;
+}
+
+static bool set_tfc(
+	struct compile *cc, const struct keyword *k, struct end_text *end, const char *value)
+{
+	unsigned long long n;
+
+	if (!conf_count(value, &n) || n > UINT16_MAX)
+		return bad_value(cc, k, end, value, "a number of bytes from 0 to 65535");
+	cc->c->tfc_padding = (uint16_t)n;
 	return true;
 }
 
@@ -448,8 +474,13 @@ static const struct keyword keywords[] = {
 	{"sendca", set_text, NULL, TEXT(sendca)},
 	{"ike", set_text, NULL, TEXT(ike)},
 	{"esp", set_text, NULL, TEXT(esp)},
-	{"phase2alg", set_text, NULL, TEXT(esp)},
-	{"phase2", NULL, "esp"},
+	{"ah", set_text, NULL, TEXT(ah)},
+	{"phase2alg", set_text, NULL, TEXT(phase2alg)},
+	{"phase2", set_phase2},
+	{"compress", set_bool, NULL, FIELD(compress)},
+	{"tfc", set_tfc},
+	{"send-esp-tfc-padding-not-supported", set_bool, NULL, FIELD(refuse_tfc)},
+	{"send-no-esp-tfc", set_bool, NULL, FIELD(refuse_tfc)},
 	{"pfs", set_bool, NULL, FIELD(pfs)},
 	{"esn", set_esn},
 	{"replay-window", set_replay_window, NULL, FIELD(replay_window)},
@@ -503,7 +534,7 @@ static const struct keyword keywords[] = {
 	{"dpdaction", set_obsolete},
 
 	/* The values that are what is done anyway. */
-	{"compress", NULL, "no"}, {"mobike", NULL, "no"},
+	{"mobike", NULL, "no"},
 	{"enable-tcp", NULL, "no"},
 	{"aggressive", NULL, "no"}, {"aggrmode", NULL, "no"}, {"ikepad", NULL, "auto"},
 	{"nat-ikev1-method", NULL, "both"},
@@ -516,8 +547,6 @@ static const struct keyword keywords[] = {
 	{"pam-authorize", NULL, "no"},
 	{"ppk", NULL, "no never"}, {"intermediate", NULL, "no"}, {"session-resumption", NULL, "no"},
 	{"send-supported-auth-methods", NULL, "no"},
-	{"send-esp-tfc-padding-not-supported", NULL, "no"},
-	{"send-no-esp-tfc", NULL, "no"}, {"tfc", NULL, "0"},
 	{"reject-simultaneous-ike-auth", NULL, "no"},
 	{"accept-redirect", NULL, "no"}, {"overlapip", NULL, "no"},
 	{"encap-dscp", NULL, "yes"},
@@ -526,7 +555,7 @@ static const struct keyword keywords[] = {
 	{"require-id-on-certificate", NULL, "yes"},
 	{"send-redirect", NULL, "auto no"},
 
-	{"ah"}, {"tcp-remoteport"}, {"xauthby"}, {"xauthfail"},
+	{"tcp-remoteport"}, {"xauthby"}, {"xauthfail"},
 	{"ppk-ids"}, {"redirect-to"}, {"accept-redirect-to"},
 	{"iptfs-packet-size"}, {"iptfs-max-queue-size"},
 	{"iptfs-reorder-window"}, {"iptfs-init-delay"}, {"iptfs-drop-time"},

@@ -138,7 +138,8 @@ enum step_result status_kernel_algorithms(struct report *r)
 	}
 	for (size_t i = 0; (a = algorithm_at(TRANSFORM_INTEG, i)); i++)
 		if (a->esp_capable && a->id != INTEG_NONE &&
-			kernel_supports(kernel, ENCR_AES_CBC, 128, a->id, false))
+			(kernel_supports(kernel, ENCR_AES_CBC, 128, a->id, false) ||
+				kernel_supports_ah(kernel, a->id, false)))
 			report_text_line(r, "algorithm AH/ESP auth: name=%s, key-length=%u",
 				a->name, a->key_len * 8u);
 	report_text_line(r, "%s", "");

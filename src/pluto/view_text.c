@@ -194,6 +194,9 @@ void show_states_child_lines(char *out, size_t size, const struct ike_sa_view *v
 	ip_text(&view->path.remote.address, remote);
 	line_add(&line, "#%" PRIu64 ": %s %s.%" PRIx32 "@%s %s.%" PRIx32 "@%s", child->serial,
 		name, protocol, child->out_spi, remote, protocol, child->in_spi, local);
+	if (child->out_cpi)
+		line_add(&line, " comp.%x@%s comp.%x@%s", child->out_cpi, remote, child->in_cpi,
+			local);
 	if (child->mode == IPSEC_TUNNEL)
 		line_add(&line, " tun.0@%s tun.0@%s", remote, local);
 	line_add(&line, " Traffic: %sin=%s %sout=%s %smax=%sB ", shown,

@@ -108,6 +108,16 @@ static void host_release_spi(struct ike_host *host, uint32_t spi)
 	kernel_channel_release_spi(shard_of_host(host)->channel, spi);
 }
 
+static uint16_t host_allocate_cpi(struct ike_host *host)
+{
+	return kernel_channel_allocate_cpi(shard_of_host(host)->channel);
+}
+
+static void host_release_cpi(struct ike_host *host, uint16_t cpi)
+{
+	kernel_channel_release_cpi(shard_of_host(host)->channel, cpi);
+}
+
 static void host_ipsec(struct ike_host *host, const struct ipsec_request *request)
 {
 	kernel_channel_submit(shard_of_host(host)->channel, request);
@@ -250,6 +260,8 @@ void shard_host_init(struct shard *shard)
 		.load = host_load,
 		.allocate_spi = host_allocate_spi,
 		.release_spi = host_release_spi,
+		.allocate_cpi = host_allocate_cpi,
+		.release_cpi = host_release_cpi,
 		.ipsec = host_ipsec,
 		.new_serial = host_new_serial,
 		.new_reqid = host_new_reqid,

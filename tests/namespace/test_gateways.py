@@ -215,3 +215,22 @@ def test_extended_sequence_numbers(lab, esn):
     pair = Pair(lab).connect(f'--esn={esn}')
     assert rf'.*\{{ESP{"/ESN" if esn == "yes" else ""}=>' in pair.initiate()
     pair.ping()
+
+
+def test_what_the_dataplane_has_not(lab):
+    """AH is refused, compression and padding are left out in words."""
+    pluto = Pluto(lab, lab.namespace('gateway'), SECRETS, ports={}, name='none')
+    assert 'warning' not in pluto.whack(*tunnel('t', ('192.0.2.1', '@west', None), ('192.0.2.2', '@east', None),
+                                                '--compress'), status=0).text
+    namespace = lab.namespace('dataplane')
+    lab.veth(namespace, 'wan', lab.namespace('wire'), 'end')
+    pluto = Pluto(lab, namespace, SECRETS, ports={'wan': 'wan0'}, name='dpdk')
+    ends = ('192.0.2.1', '@west', None), ('192.0.2.2', '@east', None)
+    for option in ('--authenticate',), ('--ah', 'sha2_256'):
+        answer = pluto.whack(*[o for o in tunnel('t', *ends) if o != '--encrypt'], *option, status=56)
+        assert 'failed to add connection: the kernel interface "dpdk" has no AH' in answer.text
+    answer = pluto.whack(*tunnel('t', *ends, '--compress', '--tfc', 1000), status=0)
+    assert 'the kernel interface "dpdk" has no IPComp: nothing is compressed' in answer.text
+    assert 'the kernel interface "dpdk" cannot pad' in answer.text
+    status = pluto.whack('--connectionstatus', status=0).text
+    assert 'COMPRESS' not in status and 'sa_tfc:none' in status

@@ -18,11 +18,14 @@ static struct connection *connection_of(struct fixture *f, const struct side_con
 		c->remote.host = peer->natted ? peer->nat_address : peer->address;
 	c->local.id = identity_parse(my_id, error, sizeof(error));
 	c->remote.id = identity_parse(peer_id, error, sizeof(error));
-	c->protocol = IPSEC_ESP;
+	c->protocol = config->ah ? IPSEC_AH : IPSEC_ESP;
+	c->compress = config->compress;
+	c->refuse_tfc = config->refuse_tfc;
+	c->tfc_padding = config->tfc;
 	c->mode = config->transport ? IPSEC_TRANSPORT : IPSEC_TUNNEL;
 	c->narrowing = config->narrowing;
 	c->ike_proposals = proposal_parse_ike(config->ike, error, sizeof(error));
-	c->child_proposals = proposal_parse_child(config->esp, false, 2, error, sizeof(error));
+	c->child_proposals = proposal_parse_child(config->esp, config->ah, 2, error, sizeof(error));
 	c->reqid = reqid;
 	c->ike_life_s = c->child_life_s = config->life_s ? config->life_s : 28800;
 	if (config->child_life_s)
@@ -111,6 +114,8 @@ struct fixture *fixture_new(
 		"@west", "10.2.0.0/24", "10.1.0.0/24");
 	set_secret(f->west, west->secret ? west->secret : "a preshared key of good length");
 	set_secret(f->east, east->secret ? east->secret : "a preshared key of good length");
+	f->west->no_ipcomp = west->no_ipcomp;
+	f->east->no_ipcomp = east->no_ipcomp;
 	f->west->fragment_datagram = west->fragment_datagram;
 	f->east->fragment_datagram = east->fragment_datagram;
 	node_start(f->west);

@@ -26,6 +26,8 @@ struct side_config {
 	bool initial_contact, pfs, reauth, dont_rekey, negotiation_pass, keep;
 	enum ipsec_policy_action shunt, failure_shunt;
 	uint32_t child_life_s; /* 0: as life_s */
+	bool ah, compress, refuse_tfc, no_ipcomp;
+	uint16_t tfc;
 };
 
 struct fixture {

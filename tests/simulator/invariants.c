@@ -35,7 +35,8 @@ static void each_child(struct node *node,
 
 static bool same_keys(const struct ipsec_sa *a, const struct ipsec_sa *b)
 {
-	return a->encr == b->encr && a->integ == b->integ && a->esn == b->esn &&
+	return a->protocol == b->protocol && a->mode == b->mode && a->ipcomp_cpi == b->ipcomp_cpi &&
+	       a->encr == b->encr && a->integ == b->integ && a->esn == b->esn &&
 	       a->encr_key_len == b->encr_key_len && a->integ_key_len == b->integ_key_len &&
 	       a->udp_encapsulation == b->udp_encapsulation &&
 	       !memcmp(a->encr_key, b->encr_key, a->encr_key_len) &&
@@ -248,6 +249,13 @@ static void check_child_books(
 		 (child->udp_encapsulation && out->remote.port != sa->path.remote.port)))
 		world_fail(node->world, "node %u: Child SA #%llu sends to where the peer was",
 			node->index, (unsigned long long)child->serial);
+	const struct kernel_policy *installed = node_policy(node, &policy);
+
+	if (installed && child->newest &&
+		(installed->protocol != (uint8_t)child->protocol ||
+			installed->ipcomp != (child->out_cpi != 0)))
+		world_fail(node->world, "node %u: the policy is not for Child SA #%llu",
+			node->index, (unsigned long long)child->serial);
 	if (!node_has_policy(node, &policy))
 		world_fail(node->world, "node %u: Child SA #%llu has no policy: clear traffic",
 			node->index, (unsigned long long)child->serial);
@@ -317,6 +325,8 @@ void check_clean_end(struct world *world, uint64_t patience_ms)
 				node->policy_count);
 		if (node->engine && node->spi_count)
 			world_fail(world, "node %u: %u SPIs are lost", i, node->spi_count);
+		if (node->engine && node->cpi_count)
+			world_fail(world, "node %u: %u CPIs are lost", i, node->cpi_count);
 	}
 }
 

@@ -108,6 +108,33 @@ static void host_release_spi(struct ike_host *host, uint32_t spi)
 	forget_spi(node, spi);
 }
 
+static uint16_t host_allocate_cpi(struct ike_host *host)
+{
+	struct node *node = node_of(host);
+	uint16_t cpi = (uint16_t)(256 + node->world->next_cpi++ % 61184);
+
+	if (node->no_ipcomp || node->cpi_count == NODE_CPIS_MAX)
+		return 0;
+	return node->cpis[node->cpi_count++] = cpi;
+}
+
+static void forget_cpi(struct node *node, uint16_t cpi)
+{
+	for (unsigned i = 0; i < node->cpi_count; i++) {
+		if (node->cpis[i] == cpi) {
+			node->cpis[i] = node->cpis[--node->cpi_count];
+			return;
+		}
+	}
+	world_fail(
+		node->world, "node %u gives back CPI %u, which it does not have", node->index, cpi);
+}
+
+static void host_release_cpi(struct ike_host *host, uint16_t cpi)
+{
+	forget_cpi(node_of(host), cpi);
+}
+
 static uint64_t host_serial(struct ike_host *host)
 {
 	return ++node_of(host)->world->next_serial;
@@ -262,6 +289,8 @@ static struct ipsec_answer kernel_delete(struct node *node, const struct ipsec_r
 
 	if (request->sa.direction == IPSEC_INBOUND)
 		forget_spi(node, request->sa.spi);
+	if (request->sa.direction == IPSEC_INBOUND && request->sa.ipcomp_cpi)
+		forget_cpi(node, request->sa.ipcomp_cpi);
 	if (!found) {
 		answer.error = ENOENT;
 		return answer;
@@ -314,7 +343,9 @@ static struct kernel_policy digest_of(const struct ipsec_policy *policy)
 	return (struct kernel_policy){.reqid = policy->reqid,
 		.selectors = mix(digest, &policy->route, sizeof(policy->route)),
 		.action = policy->action,
-		.trap = policy->trap};
+		.trap = policy->trap,
+		.protocol = (uint8_t)policy->protocol,
+		.ipcomp = policy->ipcomp};
 }
 
 static unsigned find_policy(const struct node *node, const struct ipsec_policy *policy)
@@ -331,6 +362,13 @@ static unsigned find_policy(const struct node *node, const struct ipsec_policy *
 bool node_has_policy(const struct node *node, const struct ipsec_policy *policy)
 {
 	return find_policy(node, policy) < node->policy_count;
+}
+
+const struct kernel_policy *node_policy(const struct node *node, const struct ipsec_policy *policy)
+{
+	unsigned i = find_policy(node, policy);
+
+	return i < node->policy_count ? &node->policies[i] : NULL;
 }
 
 const struct kernel_policy *node_route_policy(const struct node *node, const struct connection *c)
@@ -484,6 +522,8 @@ static const struct ike_host host_functions = {
 	.load = host_load,
 	.allocate_spi = host_allocate_spi,
 	.release_spi = host_release_spi,
+	.allocate_cpi = host_allocate_cpi,
+	.release_cpi = host_release_cpi,
 	.ipsec = host_ipsec,
 	.new_serial = host_serial,
 	.new_reqid = host_reqid,
@@ -554,6 +594,7 @@ void node_kill(struct node *node)
 	node->wheel = NULL;
 	memset(node->sas, 0, sizeof(node->sas));
 	node->sa_count = node->policy_count = node->spi_count = node->updown_count = 0;
+	node->cpi_count = 0;
 }
 
 void node_free(struct node *node)

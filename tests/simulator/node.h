@@ -10,6 +10,7 @@
 #define NODE_SAS_MAX      4096
 #define NODE_POLICIES_MAX 4096
 #define NODE_SPIS_MAX     8192
+#define NODE_CPIS_MAX     4096
 #define NODE_WATCHERS_MAX 4096
 #define NODE_UPDOWNS_MAX  4096
 
@@ -21,6 +22,8 @@ struct kernel_sa {
 
 struct kernel_policy {
 	uint32_t reqid;
+	uint8_t protocol;
+	bool ipcomp;        /* packets leave by an IPComp SA, too */
 	uint64_t selectors; /* a digest */
 	enum ipsec_policy_action action;
 	bool trap;
@@ -67,6 +70,9 @@ struct node {
 	unsigned policy_count;
 	uint32_t spis[NODE_SPIS_MAX]; /* given out, neither released nor deleted with their SA */
 	unsigned spi_count;
+	uint16_t cpis[NODE_CPIS_MAX]; /* likewise, of IPComp */
+	unsigned cpi_count;
+	bool no_ipcomp;                           /* the kernel has none */
 	uint8_t watcher_state[NODE_WATCHERS_MAX]; /* 0 unused, 1 waits, 2 released */
 	unsigned watcher_left[NODE_WATCHERS_MAX]; /* releases to come */
 	unsigned watcher_count;
@@ -93,6 +99,8 @@ ike_watcher node_watcher(struct node *node);
 void node_terminate_watched(struct node *node, const struct connection *c, bool unroute);
 /* The same for a rekeying. */
 void node_rekey_watched(struct node *node, const struct connection *c, enum ike_sa_kind kind);
+/* What the policy of these selectors asks for; NULL: there is none. */
+const struct kernel_policy *node_policy(const struct node *node, const struct ipsec_policy *policy);
 const struct ipsec_sa *node_inbound_sa(const struct node *node, uint32_t spi);
 /* Of the Child SA #id; 0: of any. */
 const struct ipsec_sa *node_outbound_sa(const struct node *node, uint32_t spi, uint64_t id);

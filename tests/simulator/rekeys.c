@@ -166,6 +166,12 @@ bool rekeys_run(
 	west.ike = east.ike = ike_texts[random_below(&dice, 2)];
 	west.esp = east.esp = esp_texts[random_below(&dice, 4)];
 	east.template_remote = random_chance(&dice, 40);
+	west.compress = random_chance(&dice, 40);
+	east.compress = random_chance(&dice, 70);
+	if (random_chance(&dice, 25)) {
+		west.ah = east.ah = true;
+		west.esp = east.esp = random_chance(&dice, 50) ? "sha2_256;dh19" : NULL;
+	}
 	f = fixture_new(&west, &east, false);
 	world = f->world;
 	world->verbose |= verbose;

@@ -108,6 +108,12 @@ static void add_connection(struct run *run, const struct plan *plan, bool at_ini
 	c->encapsulation = CHOICE_AUTO;
 	c->nat_keepalive = true;
 	c->fragmentation = random_chance(&dice, 80);
+	c->compress = random_chance(&dice, 40);
+	if (random_chance(&dice, 20) && !i->natted) { /* AH passes no NAT */
+		proposal_list_unref(c->child_proposals);
+		c->child_proposals = proposal_parse_child(NULL, true, 2, error, sizeof(error));
+		c->protocol = IPSEC_AH;
+	}
 	catalogue_add(me->catalogue, c);
 	connection_unref(c);
 }

@@ -46,7 +46,7 @@ struct event {
 
 struct world {
 	uint64_t seed, now_ms, next_order, next_serial;
-	uint32_t next_reqid, next_spi;
+	uint32_t next_reqid, next_spi, next_cpi;
 	struct random_source random;
 	struct weather weather;
 	struct event *heap;

@@ -192,13 +192,14 @@ left6=2001:db8::1,fd00:1::/64 right6=2001:db8::2,fd00:2::/64
 
 # connect LEFT RIGHT [WHACK-OPTION]...: an end is HOST[,CLIENT]; the connection is "t" on both, up when it returns.
 describe() { # NAMESPACE LEFT RIGHT [WHACK-OPTION]...
-	local l=$2 r=$3 ends=()
+	local l=$2 r=$3 ends=() protocol=--encrypt
+	[[ " ${*:4} " != *' --authenticate '* ]] || protocol=
 	ends=(--id @left --host "${l%%,*}")
 	[ "${l#*,}" = "$l" ] || ends+=(--client "${l#*,}")
 	ends+=(--to --id @right --host "${r%%,*}")
 	[ "${r#*,}" = "$r" ] || ends+=(--client "${r#*,}")
 
-	whack_in "$1" --name t "${ends[@]}" --psk --encrypt "${@:4}"
+	whack_in "$1" --name t "${ends[@]}" --psk ${protocol:+"$protocol"} "${@:4}"
 }
 
 connect() {
@@ -219,11 +220,8 @@ established() { # NAMESPACE
 
 # ---- what the kernel says ----------------------------------------------------------
 
-sas() { # NAMESPACE: how many, without the larval ones that the kernel keeps a while where an SA was missed
-	ip -n "$1" xfrm state | grep -c 'spi 0x' | {
-		read -r all
-		echo $((all - $(ip -n "$1" xfrm state | grep -c 'spi 0x00000000' || true)))
-	}
+sas() { # NAMESPACE: of ESP and AH, without the larval ones that the kernel keeps a while where an SA was missed
+	ip -n "$1" xfrm state | grep -cE '^\s+proto (esp|ah) spi 0x0*[1-9a-f]' || true
 }
 
 has_sas() { # NAMESPACE COUNT
@@ -299,8 +297,8 @@ start_capture() { # NAMESPACE... with a device "wan"
 	done
 }
 
-# Prints what was neither ESP, IKE, ESP in UDP nor finding neighbours.
-clear_packets() {
+# Prints what was neither ESP, IKE, ESP in UDP nor finding neighbours. FILTER: nor that.
+clear_packets() { # [FILTER]
 	local process side
 	sleep 0.2
 	for side in "$work"/*/wire.process; do
@@ -308,14 +306,14 @@ clear_packets() {
 		rm "$side"
 		kill -INT "$process"
 		until_true 10 test ! -e "/proc/$process"
-		tcpdump -n -r "${side%.process}.pcap" 'not esp and not arp and not udp port 500 and not udp port 4500 and
+		tcpdump -n -r "${side%.process}.pcap" "${1:+not ($1) and }"'not esp and not arp and not udp port 500 and not udp port 4500 and
 			not (ip6 and (ip6[6] == 50 or ip6[6] == 0 or
 			(ip6[6] == 58 and ip6[40] >= 133 and ip6[40] <= 143)))' 2>/dev/null
 	done
 }
 
-no_clear_packets() {
+no_clear_packets() { # [FILTER]
 	local clear
-	clear=$(clear_packets)
+	clear=$(clear_packets "$@")
 	[ -z "$clear" ] || fail "in clear: $clear"
 }

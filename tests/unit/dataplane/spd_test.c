@@ -594,6 +594,15 @@ static void bad_requests_are_named(void **state)
 	r.protocol = IPSEC_AH;
 	assert_int_equal(sa_check(&r), EPROTONOSUPPORT);
 	r = request_of(0x1000, IPSEC_INBOUND, 1);
+	r.mode = IPSEC_BEET;
+	assert_int_equal(sa_check(&r), EPROTONOSUPPORT);
+	r = request_of(0x1000, IPSEC_INBOUND, 1);
+	r.ipcomp_cpi = 256;
+	assert_int_equal(sa_check(&r), EPROTONOSUPPORT);
+	r = request_of(0x1000, IPSEC_INBOUND, 1);
+	r.tfc_padding = 100;
+	assert_int_equal(sa_check(&r), EPROTONOSUPPORT);
+	r = request_of(0x1000, IPSEC_INBOUND, 1);
 	r.encr_key_len = 3;
 	assert_int_equal(sa_check(&r), EPROTONOSUPPORT);
 	r.encr_key_len = 65000;

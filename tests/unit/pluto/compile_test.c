@@ -212,7 +212,17 @@ static void test_errors(void **state)
 		{PSK "type=bridge", "type=bridge is not tunnel, transport, passthrough or drop"},
 		{PSK "keyexchange=ikev1", "keyexchange=ikev1 is not implemented yet"},
 		{PSK "ikev2=no", "ikev2=no: IKEv1 is not implemented yet"},
-		{PSK "phase2=ah", "phase2=ah is not implemented yet"},
+		{PSK "phase2=both", "phase2=both is not esp or ah"},
+		{PSK "phase2=esp ah=sha2_256", "ah=sha2_256 does not go with phase2=esp"},
+		{PSK "phase2=ah esp=aes", "esp=aes does not go with phase2=ah"},
+		{PSK "esp=aes ah=sha2_256", "esp= and ah= are both given: ESP or AH"},
+		{PSK "ah=sha2_256 encapsulation=yes",
+			"encapsulation=yes does not go with AH: only ESP can be encapsulated in "
+			"UDP"},
+		{PSK "type=beet", "type=beet: IKEv2 has no way to negotiate BEET mode (tunnel or "
+				  "transport)"},
+		{PSK "tfc=65536", "tfc=65536 is not a number of bytes from 0 to 65535"},
+		{PSK "compress=maybe", "compress=maybe is not yes or no"},
 		{PSK "mobike=yes", "mobike=yes is not implemented yet"},
 		{PSK "mobike=perhaps", "mobike=perhaps is not implemented yet"},
 		{PSK "leftcert=gw", "leftcert=gw: there is no NSS database"},
@@ -243,7 +253,7 @@ static void test_errors(void **state)
 		{PSK "pfs=maybe", "pfs=maybe is not yes or no"},
 		{PSK "esn=often", "esn=often is not yes, no or either"},
 		{PSK "encapsulation=often", "encapsulation=often is not yes, no or auto"},
-		{PSK "esp=aes128 phase2alg=aes256", "phase2alg= is given twice"},
+		{PSK "esp=aes128 phase2alg=aes256", "phase2alg=aes256 is given beside esp="},
 		{PSK "wings=2", "unknown keyword 'wings'"},
 		{PSK "leftwings=2", "unknown keyword 'leftwings'"},
 		{PSK "connalias=a,b\"c", "connalias= has a character that is not allowed (0x22)"},
@@ -299,7 +309,9 @@ static void test_shunts(void **state)
 static void test_errors_from_below(void **state)
 {
 	static const char *const rows[][2] = {{PSK "ike=aes-nonsense", "ike=aes-nonsense: "},
-		{PSK "esp=rot13", "esp=rot13: "}, {PSK "leftid=@[unclosed", "leftid=@[unclosed: "}};
+		{PSK "esp=rot13", "esp=rot13: "}, {PSK "ah=aes", "ah=aes: "},
+		{PSK "ah=none", "ah=none: "}, {PSK "phase2=ah phase2alg=aes", "ah=aes: "},
+		{PSK "leftid=@[unclosed", "leftid=@[unclosed: "}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -418,6 +430,37 @@ static void test_values(void **state)
 	assert_null(c->aliases[2]);
 	assert_string_equal(c->ike_text, "aes256-sha2_256;dh19");
 	assert_string_equal(c->esp_text, "aes_gcm256");
+	connection_unref(c);
+}
+
+static void test_protocols(void **state)
+{
+	struct connection *c = compile_good(PSK "phase2=ah");
+
+	(void)state;
+	assert_int_equal(c->protocol, IPSEC_AH);
+	assert_int_equal(c->child_proposals->proposals[0].protocol, PROTOCOL_AH);
+	assert_null(c->esp_text);
+	connection_unref(c);
+	c = compile_good(PSK "phase2=ah phase2alg=sha2_256 compress=yes");
+	assert_int_equal(c->protocol, IPSEC_AH);
+	assert_string_equal(c->esp_text, "sha2_256");
+	assert_true(c->compress);
+	assert_string_equal(warnings, "");
+	connection_unref(c);
+	c = compile_good(PSK "ah=sha1 tfc=1000 send-no-esp-tfc=yes");
+	assert_int_equal(c->protocol, IPSEC_AH);
+	assert_true(c->refuse_tfc);
+	assert_string_equal(
+		warnings, "tfc=1000 is ignored: only ESP in tunnel mode can be padded\n");
+	connection_unref(c);
+	c = compile_good(PSK "tfc=1000");
+	assert_int_equal(c->protocol, IPSEC_ESP);
+	assert_int_equal(c->tfc_padding, 1000);
+	assert_string_equal(warnings, "");
+	connection_unref(c);
+	c = compile_good(PSK "tfc=1000 compress=yes");
+	assert_string_equal(warnings, "tfc=1000 is ignored with SAs that compress\n");
 	connection_unref(c);
 }
 
@@ -585,6 +628,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_protocols),
 		cmocka_unit_test(test_road_warrior),
 		cmocka_unit_test(test_opaque_ports),
 		cmocka_unit_test(test_warnings),

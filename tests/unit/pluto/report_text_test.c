@@ -108,6 +108,24 @@ static void test_traffic(void **state)
 		"maxBytes=1000B, id='%none'\n");
 }
 
+static void test_ah_and_ipcomp(void **state)
+{
+	struct ike_sa_view v = sa_view();
+	char out[VIEW_LINE_MAX];
+
+	(void)state;
+	v.child.protocol = IPSEC_AH;
+	v.child.in_cpi = 0x13a;
+	v.child.out_cpi = 0xefff;
+	traffic_status_line(out, sizeof(out), &v, &v.child, counters);
+	assert_non_null(strstr(out, ", type=AH, "));
+	show_states_child_lines(out, sizeof(out), &v, &v.child, counters);
+	assert_non_null(strstr(out,
+		"#2: \"v2\" ah.d7e2d0aa@10.67.0.1 ah.ae33a0ba@10.66.0.1 "
+		"comp.efff@10.67.0.1 comp.13a@10.66.0.1 tun.0@10.67.0.1 tun.0@10.66.0.1 "
+		"Traffic: AHin=84B AHout=3MB AHmax=2^63B \n"));
+}
+
 static void test_states(void **state)
 {
 	struct ike_sa_view v = sa_view();
@@ -371,6 +389,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_traffic),
+		cmocka_unit_test(test_ah_and_ipcomp),
 		cmocka_unit_test(test_states),
 		cmocka_unit_test(test_half_open_state),
 		cmocka_unit_test(test_brief_connection),

@@ -126,6 +126,18 @@ bool kernel_prepare_socket(const struct kernel *kernel, int fd, uint8_t family, 
 	return true;
 }
 
+uint16_t kernel_channel_allocate_cpi(struct kernel_channel *c)
+{
+	(void)c;
+	return 0;
+}
+
+void kernel_channel_release_cpi(struct kernel_channel *c, uint16_t cpi)
+{
+	(void)c;
+	(void)cpi;
+}
+
 uint32_t kernel_channel_allocate_spi(struct kernel_channel *c)
 {
 	return ++c->spi;

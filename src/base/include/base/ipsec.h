@@ -7,7 +7,9 @@
 #include "base/traffic_selector.h"
 
 enum ipsec_protocol { IPSEC_ESP = 50, IPSEC_AH = 51 };
-enum ipsec_mode { IPSEC_TUNNEL, IPSEC_TRANSPORT };
+/* BEET (RFC 7402, appendix B): the inner addresses, one of each side and told by the selectors, are
+ * not sent. */
+enum ipsec_mode { IPSEC_TUNNEL, IPSEC_TRANSPORT, IPSEC_BEET };
 enum ipsec_direction { IPSEC_INBOUND, IPSEC_OUTBOUND };
 
 #define IPSEC_KEY_MAX       64 /* one algorithm's key with its salt, bytes */
@@ -36,7 +38,7 @@ struct ipsec_sa {
 	bool udp_encapsulation;               /* RFC 3948 */
 	bool esn;                             /* RFC 4303, section 2.2.1 */
 	uint32_t replay_window;               /* packets; 0: no anti-replay service. Inbound only */
-	uint16_t encr;                        /* IANA "IKEv2 Transform Type 1" number; */
+	uint16_t encr;                        /* IANA "IKEv2 Transform Type 1" number; 0: AH */
 	uint16_t integ;                       /* "Type 3" number; 0 for AEAD and for none */
 	uint16_t encr_key_len, integ_key_len; /* bytes; the salt of RFC 4106 etc. is counted in
 						 encr_key_len, at its end */
@@ -50,6 +52,13 @@ struct ipsec_sa {
 	struct ipsec_mark set_mark; /* packets bear this when it has worked on them */
 	uint32_t interface_id;      /* of an xfrm interface; 0: none */
 	uint32_t offload_device;    /* index of the interface that does ESP; 0: none */
+	/* Of the IPComp SA (RFC 3173, DEFLATE) that comes and goes with this one, host order; 0:
+	 * none. Not in BEET mode. */
+	uint16_t ipcomp_cpi;
+	/* Traffic flow confidentiality (RFC 4303, section 2.7): outbound packets are padded to so
+	 * many bytes, as far as the path's MTU allows; 0: not. Tunnel mode of ESP without IPComp
+	 * only. */
+	uint16_t tfc_padding;
 	/* What the SA carries; borrowed until the request is submitted, backends copy. */
 	const struct traffic_selector *local_ts, *remote_ts;
 	unsigned local_ts_count, remote_ts_count;
@@ -68,6 +77,8 @@ struct ipsec_policy {
 	uint32_t reqid;
 	enum ipsec_policy_action action;
 	enum ipsec_mode mode;
+	enum ipsec_protocol protocol;    /* of the SAs; 0: ESP */
+	bool ipcomp;                     /* theirs is an IPComp SA each */
 	uint32_t priority;               /* smaller wins; equal: the more specific wins */
 	struct ip_address local, remote; /* tunnel end points; unset for shunts */
 	bool trap;                       /* no SA: raise an acquire event, then drop */
@@ -83,10 +94,11 @@ struct ipsec_policy {
 
 enum ipsec_op {
 	IPSEC_SA_ADD,
-	IPSEC_SA_DELETE,    /* id, spi, direction, remote and reqid are read */
+	IPSEC_SA_DELETE,    /* id, spi, direction, remote, reqid and ipcomp_cpi are read */
 	IPSEC_SA_QUERY,     /* likewise; the answer brings the counters */
 	IPSEC_SA_QUERY_ALL, /* the counters of all SAs of the asker's that have an id; EOPNOTSUPP: ask for each */
-	IPSEC_SA_MOVE,      /* new end points (id, spi, direction, reqid, local, remote, udp_encapsulation);
+	IPSEC_SA_MOVE,      /* new end points (id, spi, direction, reqid, local, remote, udp_encapsulation,
+			       ipcomp_cpi, mode);
 			       an error: it carries nothing to or from there, perhaps nothing at all */
 	IPSEC_POLICY_ADD,   /* replaces one of equal reqid, selectors and `route` */
 	IPSEC_POLICY_DELETE /* by reqid, selectors and `route` */

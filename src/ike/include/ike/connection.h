@@ -94,6 +94,9 @@ struct connection {
 	bool narrowing, initial_contact, nat_keepalive, pfs;
 	bool fragmentation; /* of IKE messages (RFC 7383), if the peer can */
 	bool decap_dscp, no_pmtu_discovery;
+	bool compress;        /* IPComp (RFC 7296, section 2.22), if the peer can */
+	bool refuse_tfc;      /* the peer is told not to pad: ESP_TFC_PADDING_NOT_SUPPORTED */
+	uint16_t tfc_padding; /* bytes, as in struct ipsec_sa */
 	uint32_t priority;
 	uint32_t metric, mtu; /* of routes; 0: the system's */
 	bool nm_configured;   /* told to the script */
@@ -101,7 +104,7 @@ struct connection {
 	struct authorities *authorities; /* that we ask the peer to be certified by; or NULL */
 	struct modecfg_offer *modecfg; /* NULL: nothing */
 	bool modecfg_pull, ignore_peer_dns, dont_share_lease;
-	char *ike_text, *esp_text; /* ike=, esp= as given; NULL: not given */
+	char *ike_text, *esp_text; /* ike=, and esp= or ah=, as given; NULL: not given */
 	uint32_t instances;        /* atomic: [N] of the newest instance of a template */
 	struct connection_binding *binding; /* NULL: to nothing */
 	uint32_t offload_device;            /* index of the local end's interface, if it is to do ESP; else 0 */

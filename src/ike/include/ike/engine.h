@@ -128,6 +128,11 @@ struct ike_host {
 	 * given to IPSEC_SA_ADD). 0: none to be had. */
 	uint32_t (*allocate_spi)(struct ike_host *host);
 	void (*release_spi)(struct ike_host *host, uint32_t spi);
+	/* The same for the CPI of an IPComp SA; 0 also when there is no IPComp. Both NULL:
+	 * likewise.
+	 */
+	uint16_t (*allocate_cpi)(struct ike_host *host);
+	void (*release_cpi)(struct ike_host *host, uint16_t cpi);
 	/* Asynchronous, in order; copies the request (keys and selectors included). An answer comes
 	 * for each. */
 	void (*ipsec)(struct ike_host *host, const struct ipsec_request *request);
@@ -261,6 +266,7 @@ struct child_view {
 	enum ipsec_protocol protocol;
 	enum ipsec_mode mode;
 	bool udp_encapsulation, esn;
+	uint16_t in_cpi, out_cpi; /* of IPComp; 0: without */
 	uint32_t reqid;
 	struct chosen_proposal chosen;
 	const struct traffic_selector *local_ts, *remote_ts;

@@ -38,6 +38,16 @@ bool kernel_binds(const struct kernel *kernel);
 bool kernel_supports(
 	const struct kernel *kernel, uint16_t encr, uint16_t key_bits, uint16_t integ, bool esn);
 
+/* The same for AH with this integrity transform. */
+bool kernel_supports_ah(const struct kernel *kernel, uint16_t integ, bool esn);
+/* What not every backend has, as a mask. */
+enum kernel_ability {
+	KERNEL_IPCOMP = 1, /* struct ipsec_sa's ipcomp_cpi */
+	KERNEL_TFC = 2,    /* tfc_padding */
+	KERNEL_BEET = 4,
+};
+unsigned kernel_abilities(const struct kernel *kernel);
+
 /* Any thread. All 0 where a backend cannot lose anything. */
 struct kernel_stats {
 	uint64_t overruns;    /* times that answers were lost, for want of room or memory */
@@ -72,6 +82,11 @@ void kernel_channel_poll(struct kernel_channel *channel);
 void kernel_channel_submit(struct kernel_channel *channel, const struct ipsec_request *request);
 uint32_t kernel_channel_allocate_spi(struct kernel_channel *channel);
 void kernel_channel_release_spi(struct kernel_channel *channel, uint32_t spi);
+/* A CPI for an inbound IPComp SA (RFC 3173, section 3.3), host order: none that is in use by this
+ * kernel interface. 0: all are, or it has no KERNEL_IPCOMP. Released here if it was never given to
+ * IPSEC_SA_ADD, else by IPSEC_SA_DELETE. */
+uint16_t kernel_channel_allocate_cpi(struct kernel_channel *channel);
+void kernel_channel_release_cpi(struct kernel_channel *channel, uint16_t cpi);
 uint64_t kernel_channel_pending(const struct kernel_channel *channel);
 
 /* The host's own addresses, by netlink: for orientation and --listen. */
