@@ -344,22 +344,22 @@ static void our_identity(void **state)
 	assert_string_equal(judged, "anybody ");
 }
 
-static void at_most_64_of_equal_hosts_and_identities(void **state)
+static void at_most_256_of_equal_hosts_and_identities(void **state)
 {
 	char name[16];
 
 	(void)state;
-	for (unsigned i = 0; i < 100; i++) {
+	for (unsigned i = 0; i < 300; i++) {
 		snprintf(name, sizeof(name), "c%u", i);
 		add(make_connection(name, "192.0.2.1", "192.0.2.2", "@gw", "@peer"));
 	}
 	add(make_connection("any", "192.0.2.1", "192.0.2.2", "@gw", "%any"));
-	char last[] = "c63", past[] = "c64", any[] = "any";
-	assert_string_equal(by_identity("192.0.2.1", "192.0.2.2", "@gw", "@peer", last), "c63");
-	assert_int_equal(judged_count, 64);
+	char last[] = "c255", past[] = "c256", any[] = "any";
+	assert_string_equal(by_identity("192.0.2.1", "192.0.2.2", "@gw", "@peer", last), "c255");
+	assert_int_equal(judged_count, 256);
 	assert_string_equal(by_identity("192.0.2.1", "192.0.2.2", "@gw", "@peer", past), "(none)");
 	assert_string_equal(by_identity("192.0.2.1", "192.0.2.2", NULL, "@peer", any), "any");
-	assert_int_equal(judged_count, 65);
+	assert_int_equal(judged_count, 257);
 	/* The place in the order stays when one is replaced. */
 	replace(make_connection("c1", "192.0.2.1", "192.0.2.2", "@gw", "@peer"));
 	by_identity("192.0.2.1", "192.0.2.2", NULL, "@peer", NULL);
@@ -398,7 +398,7 @@ int main(void)
 		CASE(equal_proposals_are_judged_once),
 		CASE(identities_in_order),
 		CASE(our_identity),
-		CASE(at_most_64_of_equal_hosts_and_identities),
+		CASE(at_most_256_of_equal_hosts_and_identities),
 		CASE(replaced_with_other_keys),
 	};
 	int failed;

@@ -187,7 +187,6 @@ static void test_errors(void **state)
 						 "is not the name of a network interface\n"},
 		{"--virtual-private %v4:10.0.0.0/8",
 			"pluto: option '--virtual-private' is not implemented yet\n"},
-		{"--crl-strict", "pluto: option '--crl-strict' is not implemented yet\n"},
 		{"--selftest", "pluto: option '--selftest' is not implemented yet\n"},
 		{"--config /nonexistent", NULL},
 	};
