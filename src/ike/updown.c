@@ -2,11 +2,13 @@
 #include "updown.h"
 
 #include "child_sa.h"
+#include "configuration.h"
 #include "create_child.h"
 #include "engine_state.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct updown_use {
 	unsigned users; /* Child SAs, and such as are gone but for their last figures */
@@ -71,6 +73,19 @@ static bool is_initiator(const struct child_sa *child)
 	return x ? x->initiator : sa->initiator;
 }
 
+static void add_configuration(struct ike_updown *request, const struct ike_sa *sa)
+{
+	const struct peer_configuration *got = sa->configuration;
+
+	request->gives_address = configuration_serves(request->connection);
+	if (!got || request->gives_address)
+		return;
+	memcpy(request->given, got->given, sizeof(request->given));
+	request->dns = got->dns;
+	request->domains = got->domains;
+	request->banner = got->banner;
+}
+
 bool updown_begin(struct child_sa *child)
 {
 	const struct ike_sa *sa = child->ike_sa;
@@ -98,6 +113,7 @@ bool updown_begin(struct child_sa *child)
 
 	if (child->updown || !is_concerned(engine, child->connection))
 		return false;
+	add_configuration(&request, sa);
 	child->updown = use_new(engine, child->serial);
 	if (!child->updown) {
 		child->ipsec_error = ENOMEM;

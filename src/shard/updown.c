@@ -15,17 +15,26 @@ static bool is_host(const struct traffic_selector *ts, const struct ip_address *
 	return ip_equal(&ts->range.first, host) && ip_equal(&ts->range.last, host);
 }
 
+struct ip_address updown_source(const struct ike_updown *w)
+{
+	const struct ip_address *configured = &w->connection->local.source_ip;
+
+	if (!ip_is_unset(configured))
+		return *configured;
+	return ip_is_unset(&w->given[0]) ? w->given[1] : w->given[0];
+}
+
 /* Without a script: a route is needed for a client behind the peer, or if something is asked for that
  * only a route can give. The peer itself is reached already. */
 static bool may_need_routes(const struct ike_updown *w)
 {
 	const struct connection *c = w->connection;
+	struct ip_address source = updown_source(w);
 
 	/* A VTI's routes are the device's own affair (vti-routing=). */
 	if (w->mode != IPSEC_TUNNEL || (c->binding && c->binding->device == BINDING_VTI))
 		return false;
-	if (!ip_is_unset(&c->local.source_ip) || !ip_is_unset(&c->local.nexthop) || c->metric ||
-		c->mtu)
+	if (!ip_is_unset(&source) || !ip_is_unset(&c->local.nexthop) || c->metric || c->mtu)
 		return true;
 	for (unsigned i = 0; i < w->remote_ts_count; i++)
 		if (!is_host(&w->remote_ts[i], &w->remote))
@@ -159,7 +168,7 @@ static bool fill(struct updown_request *r, const struct ike_updown *w, const cha
 	r->me = w->local;
 	r->peer = w->remote;
 	r->nexthop = c->local.nexthop;
-	r->source = c->local.source_ip;
+	r->source = updown_source(w);
 	r->metric = c->metric;
 	r->mtu = c->mtu;
 	if (c->binding && c->binding->device == BINDING_XFRM)

@@ -9,6 +9,8 @@
  * whether routes are made where there is no script. Any thread. */
 enum ike_updown_result updown_ask(struct updown_port *port, const char *backend, bool routes,
 	const struct ike_updown *wish, uint64_t wall_s);
+/* The address that is to be ours: the connection's, or what a server has given; unset: none. */
+struct ip_address updown_source(const struct ike_updown *wish);
 /* Gives all answers that have come to the engine. Returns how many. */
 unsigned updown_take_answers(struct updown_port *port, struct ike_engine *engine);
 

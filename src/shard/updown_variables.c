@@ -1,5 +1,7 @@
 #include "updown_variables.h"
 
+#include "updown.h"
+
 #include "ike/binding.h"
 
 #include <stdio.h>
@@ -58,14 +60,15 @@ static void add_connection(struct environment *e, const struct ike_updown *w, co
 static void add_ends(struct environment *e, const struct ike_updown *w)
 {
 	const struct connection *c = w->connection;
+	struct ip_address source = updown_source(w);
 
 	add_address(e, "PLUTO_ME", &w->local);
 	add_identity(e, "PLUTO_MY_ID", w->local_id);
 	add_address(e, "PLUTO_PEER", &w->remote);
 	add_identity(e, "PLUTO_PEER_ID", w->remote_id);
 	add_identity(e, "PLUTO_PEER_CA", c->remote.authority);
-	if (!ip_is_unset(&c->local.source_ip)) {
-		add_address(e, "PLUTO_MY_SOURCEIP", &c->local.source_ip);
+	if (!ip_is_unset(&source)) {
+		add_address(e, "PLUTO_MY_SOURCEIP", &source);
 		environment_add(e, "PLUTO_MOBIKE_EVENT", "");
 	}
 }
@@ -82,15 +85,25 @@ static void add_sa(struct environment *e, const struct ike_updown *w, uint64_t w
 	environment_addf(e, "SPI_OUT", "0x%x", w->out_spi);
 }
 
+static bool is_client(const struct ike_updown *w)
+{
+	return !ip_is_unset(&w->given[0]) || !ip_is_unset(&w->given[1]);
+}
+
+static void add_configuration(struct environment *e, const struct ike_updown *w)
+{
+	environment_add(e, "PLUTO_PEER_DNS_INFO", w->dns ? w->dns : "");
+	environment_add(e, "PLUTO_PEER_DOMAIN_INFO", w->domains ? w->domains : "");
+	environment_add(e, "PLUTO_PEER_BANNER", w->banner ? w->banner : "");
+	environment_add(e, "PLUTO_CFG_SERVER", w->gives_address ? "1" : "0");
+	environment_add(e, "PLUTO_CFG_CLIENT", is_client(w) ? "1" : "0");
+}
+
 /* Functions that are not there have the values that say so. */
 static void add_what_is_off(struct environment *e)
 {
-	static const char *const off[][2] = {{"XAUTH_FAILED", "0"}, {"PLUTO_IS_PEER_CISCO", "0"},
-		{"PLUTO_PEER_DNS_INFO", ""}, {"PLUTO_PEER_DOMAIN_INFO", ""},
-		{"PLUTO_PEER_BANNER", ""}, {"PLUTO_CFG_SERVER", "0"}, {"PLUTO_CFG_CLIENT", "0"}};
-
-	for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++)
-		environment_add(e, off[i][0], off[i][1]);
+	environment_add(e, "XAUTH_FAILED", "0");
+	environment_add(e, "PLUTO_IS_PEER_CISCO", "0");
 }
 
 static void add_device(struct environment *e, const struct connection_binding *b)
@@ -111,6 +124,7 @@ void variables_common(struct environment *e, const struct ike_updown *wish, cons
 	add_ends(e, wish);
 	add_sa(e, wish, wall_s);
 	add_device(e, wish->connection->binding);
+	add_configuration(e, wish);
 	add_what_is_off(e);
 }
 

@@ -9,6 +9,7 @@ from gateway import PSK, SECRETS, Interop
 from lab import wait_for
 from pluto import Pluto, tunnel
 from strongswan import StrongSwan
+from test_updown import Recorder
 
 needs_swan = pytest.mark.skipif(strongswan.missing() is not None, reason=str(strongswan.missing()))
 
@@ -60,8 +61,8 @@ def serve(pluto, pool, *options, subnet='10.1.0.0/24', name='server', load=True)
         pluto.listen()
 
 
-def ask(pluto, *options, peer_id='@swan.test', host='192.0.2.1', peer='192.0.2.2', identity='@ours.test', subnet='10.2.0.0/24'):
-    pluto.whack('--name', 'client', '--id', identity, '--host', host, '--modecfgclient', '--to', '--id', peer_id,
+def ask(pluto, *options, peer_id='@swan.test', host='192.0.2.1', peer='192.0.2.2', identity='@ours.test', subnet='10.2.0.0/24', updown=None):
+    pluto.whack('--name', 'client', '--id', identity, '--host', host, '--modecfgclient', *(['--updown', updown] if updown else []), '--to', '--id', peer_id,
                 '--host', peer, '--client', subnet, '--modecfgserver', '--psk', '--encrypt', '--tunnel', '--modecfgpull',
                 *OUR_SUITES, *options, status=0)
     pluto.listen()
@@ -210,6 +211,20 @@ def test_two_of_ours(lab):
     ours.clients[0].whack('--name', 'client', '--terminate', status=0)
     ours.clients[1].wait_counter('current.states.ipsec', 1, timeout=30)
     assert leases(ours.server) == {'10.5.0.10': 'assigned to'}
+
+
+def test_scripts_are_told(lab):
+    ours = Ours(lab, '10.5.0.10-10.5.0.10', '--modecfgdns', '10.1.0.53', '--modecfgdomains', 'a.test b.test', '--modecfgbanner', 'be good')
+    recorder = Recorder(lab, 'client')
+    ours.clients[0].whack('--name', 'client', '--delete', status=0)
+    ask(ours.clients[0], peer_id='@ours.test', host='192.0.2.10', peer='192.0.2.1', identity='@client0.test', subnet='10.1.0.0/24',
+        updown=recorder.command)
+    ours.up(0)
+    recorder.wait('prepare-client', 'route-client', 'up-client')
+    run = recorder.runs()[2]
+    assert run['PLUTO_MY_SOURCEIP'] == '10.5.0.10' and run['PLUTO_MY_CLIENT'] == '10.5.0.10/32'
+    assert (run['PLUTO_PEER_DNS_INFO'], run['PLUTO_PEER_DOMAIN_INFO']) == ('10.1.0.53', 'a.test b.test')
+    assert (run['PLUTO_PEER_BANNER'], run['PLUTO_CFG_CLIENT'], run['PLUTO_CFG_SERVER']) == ('be good', '1', '0')
 
 
 def test_leases_outlive_the_daemon(lab):

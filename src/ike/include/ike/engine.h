@@ -98,6 +98,11 @@ struct ike_updown {
 	bool initiator;              /* of the exchange that makes the Child SA */
 	const struct identity *local_id, *remote_id;
 	struct ip_address local, remote; /* the hosts' addresses */
+	/* UP, what a configuration payload has brought us; unset, NULL: nothing. Clean enough for a
+	 * script's environment. */
+	struct ip_address given[2]; /* IPv4, IPv6 */
+	const char *dns, *domains, *banner;
+	bool gives_address; /* we are the one who gives */
 	uint32_t in_spi, out_spi, reqid;
 	enum ipsec_mode mode;
 	enum ipsec_protocol protocol;
