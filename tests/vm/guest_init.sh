@@ -21,8 +21,8 @@ modprobe -a -q aesni_intel authenc authencesn blowfish_generic camellia_generic 
 ip link set lo up
 echo "$(dirname "$(readlink -f "$0")")/guest_modprobe.sh" >/proc/sys/kernel/modprobe
 for out in /dev/vport*p1; do :; done
-setsid -w bash "$PLUTONIUM_SHARE/command" </dev/null >"$out" 2>&1
-echo $? >"$PLUTONIUM_SHARE/status"
+setsid -w bash "$PLUTONIUM_SHARE/$PLUTONIUM_NUMBER/command" </dev/null >"$out" 2>&1
+echo $? >"$PLUTONIUM_SHARE/$PLUTONIUM_NUMBER/status"
 sync
 echo o >/proc/sysrq-trigger
 while :; do :; done # the root may be gone: nothing to execute

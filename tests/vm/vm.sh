@@ -1,13 +1,13 @@
 #!/bin/bash
-# vm.sh BUILDDIR RESULTS [TEST]...: the tests that need a kernel with ESP, in a virtual machine booted once for all of
-# them. Without KVM: QEMU's emulation and Debian's kernel, which is unpacked under BUILDDIR and not installed. The guest
+# vm.sh BUILDDIR RESULTS [TEST]...: the tests that need a kernel with ESP, in two virtual machines that are booted once for
+# all of them. Without KVM: QEMU's emulation and Debian's kernel, which is unpacked under BUILDDIR and not installed. The guest
 # sees this machine's files read-only, with a layer in its memory above them, so that it runs what was built here.
 #
 #   vm.sh BUILDDIR RESULTS --list       the tests' names
 #   vm.sh BUILDDIR RESULTS tunnel nat   only these
 #   vm.sh BUILDDIR RESULTS --shell CMD  runs CMD (a shell's text) in the guest instead
 #
-# Output: TAP, in RESULTS/vm.tap too; the guest's kernel log in RESULTS/vm-kernel.log; files that failed tests leave in
+# Output: TAP, in RESULTS/vm.tap too; the guests' kernel logs in RESULTS/vm-kernel-N.log; files that failed tests leave in
 # RESULTS/vm-logs. A machine that cannot run it answers with one skipped case that says why.
 set -u -o pipefail
 here=$(dirname "$(readlink -f "$0")")
@@ -140,47 +140,81 @@ done
 fetch_libreswan || true
 make_certificates || true
 
-# ---- one boot -------------------------------------------------------------------
+# ---- the guests ------------------------------------------------------------------
 
 # Only this folder is written through.
 share=$(mktemp -d /tmp/plutonium-vm-XXXXXX)
 trap 'rm -rf "$share"' EXIT
+mkdir "$share/claims"
 mkfifo "$share/never"
-: >"$results/vm-kernel.log"
-{
-	printf 'export PLUTONIUM_BUILD=%q PLUTONIUM_LOGS=%q\n' "$build" "$share/logs"
-	printf 'export PLUTONIUM_LIBRESWAN=%q PLUTONIUM_CERTIFICATES=%q\n' "$libreswan" "$certificates"
-	if [ "${1-}" = --shell ]; then
-		printf 'cd %q\n%s\n' "$here" "${2-}"
-	else
-		printf 'exec bash %q' "$here/run_tests.sh"
-		[ $# -eq 0 ] || printf ' %q' "$@"
-		echo
-	fi
-} >"$share/command"
 
-boot() {
+# Named tests run in one guest; all of them in two on two CPUs, which take the files of tests in turn.
+guests=(1) cpus=2
+if [ $# -eq 0 ] && [ "$(nproc)" -ge 2 ]; then
+	guests=(1 2) cpus=1
+fi
+
+write_command() { # GUEST [ARGUMENT]...
+	mkdir "$share/$1"
+	{
+		printf 'export PLUTONIUM_BUILD=%q PLUTONIUM_LOGS=%q PLUTONIUM_CLAIMS=%q\n' "$build" "$share/logs" "$share/claims"
+		printf 'export PLUTONIUM_LIBRESWAN=%q PLUTONIUM_CERTIFICATES=%q\n' "$libreswan" "$certificates"
+		if [ "${2-}" = --shell ]; then
+			printf 'cd %q\n%s\n' "$here" "${3-}"
+		else
+			printf 'exec bash %q' "$here/run_tests.sh"
+			[ $# -eq 1 ] || printf ' %q' "${@:2}"
+			echo
+		fi
+	} >"$share/$1/command"
+}
+
+boot() { # GUEST
 	# Whatever ends this script ends `timeout`, and what ends that ends the guest, too. The console's input must not end: QEMU
 	# would stop reading what the guest says.
 	setpriv --pdeathsig KILL timeout -k 5 "$limit_s" setpriv --pdeathsig KILL qemu-system-x86_64 -accel tcg,thread=multi -cpu max,-la57 \
-		-M q35 -smp 2 -m "$memory_mb" -nodefaults -no-user-config -display none -no-reboot \
+		-M q35 -smp "$cpus" -m "$memory_mb" -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$cache/kernel" -initrd "$cache/initrd" \
-		-append "PLUTONIUM_GUEST=$here/guest_init.sh PLUTONIUM_SHARE=$share PLUTONIUM_MODULES=$cache/lib/modules panic=-1 console=ttyS0 mitigations=off tsc=reliable norandmaps cryptomgr.notests" \
-		-chardev "file,id=log,path=$results/vm-kernel.log" -serial chardev:log \
+		-append "PLUTONIUM_GUEST=$here/guest_init.sh PLUTONIUM_SHARE=$share PLUTONIUM_NUMBER=$1 PLUTONIUM_MODULES=$cache/lib/modules panic=-1 console=ttyS0 mitigations=off tsc=reliable norandmaps cryptomgr.notests" \
+		-chardev "file,id=log,path=$results/vm-kernel-$1.log" -serial chardev:log \
 		-device virtio-serial -chardev stdio,id=out,signal=off -device virtserialport,chardev=out \
 		-device virtio-rng \
 		-virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
 		-virtfs "local,path=$share,mount_tag=share,security_model=none" <>"$share/never"
+	echo $? >"$share/$1/qemu"
 }
 
-boot | tee "$results/vm.tap"
-qemu=${PIPESTATUS[0]}
+# One list of cases out of all guests'.
+merge() {
+	[ "${1-}" != --shell ] || exec cat
+	stdbuf -oL awk '/^1\.\./ { next }
+		/^(not )?ok [0-9]+ / { sub(/ok [0-9]+/, "ok " ++n) }
+		{ print }
+		END { print "1.." n + 0 }'
+}
+
+for guest in "${guests[@]}"; do
+	write_command "$guest" "$@"
+	: >"$results/vm-kernel-$guest.log"
+done
+{
+	for guest in "${guests[@]}"; do
+		boot "$guest" &
+	done
+	wait
+} | merge "$@" | tee "$results/vm.tap"
+
 if [ -d "$share/logs" ]; then
 	rm -rf "$results/vm-logs"
 	cp -r "$share/logs" "$results/vm-logs"
 fi
-if [ -s "$share/status" ]; then
-	exit "$(cat "$share/status")"
-fi
-tail -n 15 "$results/vm-kernel.log" >&2
-die "the guest gave no result (QEMU ended with $qemu$([ "$qemu" != 124 ] || echo ": over its time of $limit_s s"))"
+status=0
+for guest in "${guests[@]}"; do
+	if [ ! -s "$share/$guest/status" ]; then
+		tail -n 15 "$results/vm-kernel-$guest.log" >&2
+		qemu=$(cat "$share/$guest/qemu")
+		die "guest $guest gave no result (QEMU ended with $qemu$([ "$qemu" != 124 ] || echo ": over its time of $limit_s s"))"
+	fi
+	[ "$(cat "$share/$guest/status")" = 0 ] || status=$(cat "$share/$guest/status")
+done
+exit "$status"
