@@ -184,13 +184,21 @@ boot() { # GUEST
 	echo $? >"$share/$1/qemu"
 }
 
-# One list of cases out of all guests'.
+# One list of cases out of all guests', line by line as they come.
 merge() {
 	[ "${1-}" != --shell ] || exec cat
-	stdbuf -oL awk '/^1\.\./ { next }
-		/^(not )?ok [0-9]+ / { sub(/ok [0-9]+/, "ok " ++n) }
-		{ print }
-		END { print "1.." n + 0 }'
+	local line number=0
+	while IFS= read -r line; do
+		case $line in
+		1..*) continue ;;
+		'ok '* | 'not ok '*)
+			number=$((number + 1))
+			line="${line%%ok *}ok $number ${line#*ok * }"
+			;;
+		esac
+		printf '%s\n' "$line"
+	done
+	echo "1..$number"
 }
 
 for guest in "${guests[@]}"; do
