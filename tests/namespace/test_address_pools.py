@@ -152,15 +152,16 @@ def test_strongswan_as_server(lab):
     assert 'received INTERNAL_IP4_ADDRESS 10.3.0.1' in answer.text
     assert 'received INTERNAL_IP4_DNS server address 10.2.0.54' in answer.text
     assert '[10.3.0.1/32===10.2.0.0/24]' in answer.text
-    # What its script does on Linux: the address belongs to the twin of the port, where the kernel sends from.
-    interop.gw.address('wan0', '10.3.0.1/32')
-    interop.gw.ip('route', 'add', '10.2.0.0/24', 'via', '192.0.2.2', 'src', '10.3.0.1')
+    # The address is on the twin of the port, where the kernel sends from, and traffic finds its way.
+    assert '10.2.0.0/24 dev wan0 proto 80 scope link src 10.3.0.1' in interop.gw.ip('route').stdout
     interop.gw.ping('10.2.0.1')
     sent, received = interop.pluto.traffic('client')[0]
     assert sent > 0 and received > 0
     interop.pluto.whack('--name', 'client', '--terminate', status=0)
     wait_for('strongSwan has its lease back', lambda: '0 online' in interop.swan.swanctl('--list-pools').stdout
              or re.search(r'\b0 / ', interop.swan.swanctl('--list-pools').stdout), timeout=5)
+    interop.pluto.whack('--name', 'client', '--delete', status=0)
+    wait_for('the address goes', lambda: '10.3.0.1' not in interop.gw.ip('address').stdout)
 
 
 @needs_swan

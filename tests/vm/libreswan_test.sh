@@ -84,9 +84,10 @@ rekeyed_by_both() {
 	end_lossy_traffic
 	trap - EXIT
 	[ "$(dropped right)" = "$(cat "$traffic/right")" ] || fail "dropped in right: $(dropped right)"
-	[ "$(dropped left | sed 's/XfrmInNoStates=[0-9]*//')" = "$(sed 's/XfrmInNoStates=[0-9]*//' "$traffic/left")" ] ||
-		fail "dropped in left: $(dropped left)"
+	[ "$(dropped left | sed "$forgiven")" = "$(sed "$forgiven" "$traffic/left")" ] || fail "dropped in left: $(dropped left)"
 }
+# It sends by a new SA before we can have it. And a packet of ours that is at work on another CPU when its SA goes is dropped.
+forgiven='s/ *XfrmInNoStates=[0-9]*//; s/ *XfrmOutStateInvalid=[1-4]//'
 
 test_libreswan_rekey() {
 	need_libreswan net

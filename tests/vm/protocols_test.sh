@@ -109,6 +109,11 @@ has_no_state() { # NAMESPACE: not even the tunnels that IPComp makes for itself
 	! ip -n "$1" xfrm state | grep -q '^src'
 }
 
+# strongSwan leaves CPIs that came to nothing to the kernel, which forgets them after minutes.
+has_only_larval_states() { # NAMESPACE
+	! ip -n "$1" xfrm state | grep -E 'proto (esp|ah|comp) ' | grep -v ' reqid 0' | grep -q .
+}
+
 compressing() { # NAMESPACE
 	has_sas_of "$1" comp 2 || fail "no IPComp: $(ip -n "$1" xfrm state; tail -n 20 "$work/$1/pluto.log")"
 }
@@ -342,7 +347,7 @@ swan_tunnel() { # INITIATOR MODE SWAN-LINE WHACK-OPTION...
 
 swan_tunnel_ends() {
 	whack_in left --name t --delete
-	until_true 60 has_no_state right || fail "strongSwan keeps: $(ip -n right xfrm state)"
+	until_true 60 has_only_larval_states right || fail "strongSwan keeps: $(ip -n right xfrm state)"
 }
 
 swan_rekeys() { # by both
@@ -355,7 +360,7 @@ swan_rekeys() { # by both
 	check_traffic "$1" 192.0.2.1 192.0.2.2
 }
 
-swan_gcm='esp_proposals = aes128gcm16-esn,aes128gcm16
+swan_gcm='esp_proposals = aes128gcm16-x25519-esn-noesn
 '
 
 swan_on_the_right() {
@@ -367,13 +372,13 @@ test_strongswan_ah() {
 	swan_on_the_right
 	local initiator
 	for initiator in ours swan; do
-		swan_tunnel $initiator tunnel 'ah_proposals = sha256-esn,sha256' --authenticate --ah sha2_256
+		swan_tunnel $initiator tunnel 'ah_proposals = sha256-x25519-esn-noesn' --authenticate --ah sha2_256
 		has_sas_of left ah 2 || fail "no AH: $(ip -n left xfrm state)"
 		swan_tunnel_ends
-		swan_tunnel $initiator transport 'ah_proposals = sha256-esn,sha256' --authenticate --ah sha2_256
+		swan_tunnel $initiator transport 'ah_proposals = sha256-x25519-esn-noesn' --authenticate --ah sha2_256
 		swan_tunnel_ends
 	done
-	swan_tunnel ours tunnel 'ah_proposals = sha256-esn,sha256' --authenticate --ah sha2_256
+	swan_tunnel ours tunnel 'ah_proposals = sha256-x25519-esn-noesn' --authenticate --ah sha2_256
 	swan_rekeys 10.2.0.1
 	swan_tunnel_ends
 }

@@ -118,11 +118,30 @@ test_route_after_a_crash() {
 	! has_address left 10.8.0.1 || fail "the source address is still there"
 	grep -q 'removed 1 routes that an earlier run had left' "$work/left/pluto.log" || fail "not said"
 	# An orderly end leaves nothing, and takes nothing of others.
-	whack_in right --name t --delete
+	whack_in right --name t --delete || true # left does not know what it is asked to delete
 	both_ends --srcip 10.8.0.1 -- --srcip 10.9.0.1
 	whack_in left --name t --initiate
 	ip -n left route add 10.77.0.0/24 via 192.0.2.2
 	stop_pluto left
 	no_route_of_ours left || fail "left over: $(ip -n left route)"
 	ip -n left route del 10.77.0.0/24 || fail "somebody else's route is gone"
+}
+
+# With an xfrm interface the route leads into it.
+test_route_into_device() {
+	need_gateways
+	local side
+	for side in left right; do
+		whack_in $side --name t --id @left --host 192.0.2.1 --client 10.8.0.0/24 --srcip 10.8.0.1 --to --id @right \
+			--host 192.0.2.2 --client 10.9.0.0/24 --srcip 10.9.0.1 --psk --encrypt --tunnel --ipsec-interface 7
+	done
+	start_capture left right
+	whack_in left --name t --initiate
+	route_to left 10.9.0.0/24 | grep -q '^10.9.0.0/24 dev ipsec7 proto 80 .*src 10.8.0.1' || fail "left routes: $(ip -n left route)"
+	check_traffic 10.9.0.1 192.0.2.1 192.0.2.2
+	no_clear_packets
+	for side in left right; do
+		whack_in $side --name t --delete || true
+		until_true 10 no_route_of_ours $side || fail "left over: $(ip -n $side route)"
+	done
 }

@@ -123,6 +123,7 @@ test_unroute() {
 	whack_in left --name t --unroute
 	expect_routing left unrouted
 	! ip -n left xfrm policy | grep -q '^src 10' || fail "policies: $(ip -n left xfrm policy)"
+	whack_in right --name t --unroute # its policy would drop what comes in clear
 	ping_from left 10.2.0.1
 	has_sas left 0
 }
