@@ -108,10 +108,10 @@ def test_strongswan_as_client(lab):
 @needs_swan
 def test_strongswan_with_both_families(lab):
     interop = Interop(lab)
-    for namespace in interop.gw, interop.host, interop.peer:
-        namespace.sysctl('net.ipv6.conf.all.accept_dad', 0)
     interop.gw.address('lan0', 'fd00:1::1/64')
     interop.host.address('eth0', 'fd00:1::10/64')
+    for namespace in interop.gw, interop.host, interop.peer:  # they find no neighbours with an address that is not theirs yet
+        wait_for('link-local addresses', lambda: 'tentative' not in namespace.ip('-6', 'address').stdout)
     interop.host.ip('-6', 'route', 'add', 'default', 'via', 'fd00:1::1')
     serve(interop.pluto, '10.5.0.0/24,fd00:5::/64', subnet='10.1.0.0/24,fd00:1::/64')
     load_client(interop.swan, vips='0.0.0.0, ::', remote_ts='10.1.0.0/24, fd00:1::/64')
