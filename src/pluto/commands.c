@@ -1,5 +1,6 @@
 #include "commands.h"
 
+#include "connections.h"
 #include "pluto.h"
 
 #include "config/conf_file.h"
@@ -83,6 +84,29 @@ enum ike_sa_kind command_sa_kind(const struct client *client)
 void command_unknown_name(struct client *client, const char *name)
 {
 	client_line(client, RC_UNKNOWN_NAME, "no connection or alias named \"%.255s\"", name);
+}
+
+void command_each_connection(
+	struct pluto *p, struct client *client, command_on_connection *act)
+{
+	const char *name = command_argument(client, "name");
+	bool wait = !command_is_yes(client, "asynchronous"), by_alias;
+	struct connection **list = name ? connections_by_name(p, name, &by_alias) : NULL;
+
+	if (!list) {
+		command_unknown_name(client, name ? name : "");
+		return;
+	}
+	for (struct connection **c = list; *c; c++)
+		act(p, client, *c, wait);
+	connections_release(list);
+}
+
+ike_watcher command_watcher(struct client *client, bool wait)
+{
+	if (wait)
+		client_expects_done(client);
+	return wait ? client->watcher : 0;
 }
 
 void command_run(struct pluto *p, struct client *client)

@@ -33,6 +33,14 @@ bool command_is_yes(const struct client *client, const char *key);
 /* Is it one of --rekey-*, --delete-* and --down-*; and of which kind? */
 bool command_is_about_one_kind(const struct client *client);
 enum ike_sa_kind command_sa_kind(const struct client *client);
+/* For each connection that the request's name or alias means, or says that there is none; `wait`:
+ * not --asynchronous. */
+typedef void command_on_connection(
+	struct pluto *p, struct client *client, struct connection *c, bool wait);
+void command_each_connection(
+	struct pluto *p, struct client *client, command_on_connection *act);
+/* Of something that the shards will end by DONE; 0: nobody waits for it. */
+ike_watcher command_watcher(struct client *client, bool wait);
 /* "no connection or alias named ..." (021). */
 void command_unknown_name(struct client *client, const char *name);
 

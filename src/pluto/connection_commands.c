@@ -171,21 +171,13 @@ void command_add(struct pluto *p, struct client *client)
 	add_compiled(p, client, c);
 }
 
+static void delete(struct pluto *p, struct client *client, struct connection *c, bool wait)
+{
+	log_line(LOG_LINE_INFO, "\"%s\": deleting connection", c->name);
+	connection_remove(p, c, command_watcher(client, wait));
+}
+
 void command_delete(struct pluto *p, struct client *client)
 {
-	const char *name = command_argument(client, "name");
-	bool wait = !command_is_yes(client, "asynchronous"), by_alias;
-	struct connection **list = name ? connections_by_name(p, name, &by_alias) : NULL;
-
-	if (!list) {
-		command_unknown_name(client, name ? name : "");
-		return;
-	}
-	for (struct connection **c = list; *c; c++) {
-		if (wait)
-			client_expects_done(client);
-		log_line(LOG_LINE_INFO, "\"%s\": deleting connection", (*c)->name);
-		connection_remove(p, *c, wait ? client->watcher : 0);
-	}
-	connections_release(list);
+	command_each_connection(p, client, delete);
 }

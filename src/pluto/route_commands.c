@@ -50,17 +50,7 @@ void connection_reroute(struct pluto *p, struct connection *c)
 
 void command_route(struct pluto *p, struct client *client)
 {
-	const char *name = command_argument(client, "name");
-	bool wait = !command_is_yes(client, "asynchronous"), by_alias;
-	struct connection **list = name ? connections_by_name(p, name, &by_alias) : NULL;
-
-	if (!list) {
-		command_unknown_name(client, name ? name : "");
-		return;
-	}
-	for (struct connection **c = list; *c; c++)
-		connection_route(p, client, *c, wait);
-	connections_release(list);
+	command_each_connection(p, client, connection_route);
 }
 
 static void unroute(struct pluto *p, struct client *client, struct connection *c, bool wait)
@@ -72,40 +62,23 @@ static void unroute(struct pluto *p, struct client *client, struct connection *c
 		return;
 	}
 	routing_want(c->routing, false);
-	if (wait)
-		client_expects_done(client);
-	shard_set_unroute(p->shards, c, false, wait ? client->watcher : 0);
+	shard_set_unroute(p->shards, c, false, command_watcher(client, wait));
 }
 
 void command_unroute(struct pluto *p, struct client *client)
 {
-	const char *name = command_argument(client, "name");
-	bool wait = !command_is_yes(client, "asynchronous"), by_alias;
-	struct connection **list = name ? connections_by_name(p, name, &by_alias) : NULL;
-
-	if (!list) {
-		command_unknown_name(client, name ? name : "");
-		return;
-	}
-	for (struct connection **c = list; *c; c++)
-		unroute(p, client, *c, wait);
-	connections_release(list);
+	command_each_connection(p, client, unroute);
 }
 
 /* It would need a ticket (RFC 5723), and none is ever asked for: session-resumption= is not built.
  */
+static void suspend(struct pluto *p, struct client *client, struct connection *c, bool wait)
+{
+	(void)p, (void)wait;
+	client_line(client, RC_FATAL, "\"%s\": no stored ticket, cannot suspend connection", c->name);
+}
+
 void command_suspend(struct pluto *p, struct client *client)
 {
-	const char *name = command_argument(client, "name");
-	bool by_alias;
-	struct connection **list = name ? connections_by_name(p, name, &by_alias) : NULL;
-
-	if (!list) {
-		command_unknown_name(client, name ? name : "");
-		return;
-	}
-	for (struct connection **c = list; *c; c++)
-		client_line(client, RC_FATAL, "\"%s\": no stored ticket, cannot suspend connection",
-			(*c)->name);
-	connections_release(list);
+	command_each_connection(p, client, suspend);
 }

@@ -95,62 +95,39 @@ void command_initiate(struct pluto *p, struct client *client)
 	connections_release(list);
 }
 
-/* Has the shards do it for each connection of the name. */
-static void for_each_connection(struct pluto *p, struct client *client,
-	void (*act)(
-		struct pluto *p, struct client *client, struct connection *c, ike_watcher watcher))
+static void rekey(struct pluto *p, struct client *client, struct connection *c, bool wait)
 {
-	const char *name = command_argument(client, "name");
-	bool wait = !command_is_yes(client, "asynchronous"), by_alias;
-	struct connection **list = name ? connections_by_name(p, name, &by_alias) : NULL;
-
-	if (!list) {
-		command_unknown_name(client, name ? name : "");
-		return;
-	}
-	for (struct connection **c = list; *c; c++) {
-		if (wait)
-			client_expects_done(client);
-		act(p, client, *c, wait ? client->watcher : 0);
-	}
-	connections_release(list);
-}
-
-static void rekey(struct pluto *p, struct client *client, struct connection *c, ike_watcher watcher)
-{
-	shard_set_rekey(p->shards, c, command_sa_kind(client), watcher);
+	shard_set_rekey(p->shards, c, command_sa_kind(client), command_watcher(client, wait));
 }
 
 void command_rekey(struct pluto *p, struct client *client)
 {
-	for_each_connection(p, client, rekey);
+	command_each_connection(p, client, rekey);
 }
 
-static void delete_sa(
-	struct pluto *p, struct client *client, struct connection *c, ike_watcher watcher)
+static void delete_sa(struct pluto *p, struct client *client, struct connection *c, bool wait)
 {
 	bool unwant = strncmp(client->request.command, "down-", 5) == 0;
 
-	shard_set_delete(p->shards, c, command_sa_kind(client), unwant, watcher);
+	shard_set_delete(
+		p->shards, c, command_sa_kind(client), unwant, command_watcher(client, wait));
 }
 
 void command_delete_sa(struct pluto *p, struct client *client)
 {
-	for_each_connection(p, client, delete_sa);
+	command_each_connection(p, client, delete_sa);
 }
 
-static void terminate(
-	struct pluto *p, struct client *client, struct connection *c, ike_watcher watcher)
+static void terminate(struct pluto *p, struct client *client, struct connection *c, bool wait)
 {
-	(void)client;
 	/* The policy stays and drops: what is protected never leaves in clear (--delete opens it).
 	 */
-	shard_set_terminate(p->shards, c, false, watcher);
+	shard_set_terminate(p->shards, c, false, command_watcher(client, wait));
 }
 
 void command_terminate(struct pluto *p, struct client *client)
 {
-	for_each_connection(p, client, terminate);
+	command_each_connection(p, client, terminate);
 }
 
 void command_deletestate(struct pluto *p, struct client *client)
