@@ -104,16 +104,17 @@ void policies_unlock(struct policies *policies)
 static uint64_t key_hash(const struct policies *p, const struct selector *s,
 	const struct ipsec_mark *mark, uint32_t interface_id)
 {
+	/* No padding, whose bytes would be anybody's. */
 	struct {
 		struct selector selector;
+		uint16_t unused;
 		struct ipsec_mark mark;
 		uint32_t interface_id;
-	} key;
+	} key = {*s, 0, *mark, interface_id};
 
-	memset(&key, 0, sizeof(key));
-	key.selector = *s;
-	key.mark = *mark;
-	key.interface_id = interface_id;
+	_Static_assert(sizeof(key) == sizeof(*s) + sizeof(key.unused) + sizeof(*mark) +
+					      sizeof(interface_id),
+		"padding");
 	return table_hash(&p->seed, &key, sizeof(key));
 }
 
@@ -179,15 +180,14 @@ static bool same_binding(const struct policy_values *a, const struct policy_valu
 	       ipsec_mark_equal(&a->mark_out, &b->mark_out) && a->interface_id == b->interface_id;
 }
 
-/* By reqid, `route` and selectors; `bound`: and with these marks and this interface, else with any. */
-static struct policy *find(const struct policies *policies,
-	const struct policy_values *wanted, const struct selector *selectors,
-	unsigned count, bool bound)
+/* By reqid, `route` and selectors; `bound`: and with these marks and this interface, else with any.
+ */
+static struct policy *find(const struct policies *policies, const struct policy_values *wanted,
+	const struct selector *selectors, unsigned count, bool bound)
 {
 	uint64_t hash = table_hash_u64(wanted->reqid);
 
-	for (struct table_node *n = table_first(policies->by_reqid, hash); n;
-		n = table_next(n)) {
+	for (struct table_node *n = table_first(policies->by_reqid, hash); n; n = table_next(n)) {
 		struct policy *p = (struct policy *)n;
 
 		if (policy_is(p, wanted, selectors, count) &&
@@ -198,8 +198,7 @@ static struct policy *find(const struct policies *policies,
 }
 
 static void change_in(uint8_t direction, const struct selector *selector,
-	const struct policy_values *values, bool present, policy_change *change,
-	void *arg)
+	const struct policy_values *values, bool present, policy_change *change, void *arg)
 {
 	if (direction == HOLDS_OUT) {
 		change(arg, POLICY_OUT, selector, values, present);
@@ -215,8 +214,8 @@ static void take_out(struct policies *policies, struct policy *p, unsigned holdi
 		table_remove(policies->by_selector, &p->holdings[i].node);
 }
 
-static struct policy *allocate(const struct policy_values *values,
-	const struct selector *selectors, unsigned count)
+static struct policy *allocate(
+	const struct policy_values *values, const struct selector *selectors, unsigned count)
 {
 	bool one = ipsec_mark_equal(&values->mark_in, &values->mark_out);
 	unsigned holdings = one ? count : 2 * count;
@@ -264,27 +263,26 @@ static struct policy *make(struct policies *policies, const struct policy_values
 }
 
 /* Whoever is first, or nobody. */
-static void tell_installed(const struct policies *policies,
-	const struct selector *selector, const struct policy_values *values,
-	uint8_t direction, policy_change *change, void *arg)
+static void tell_installed(const struct policies *policies, const struct selector *selector,
+	const struct policy_values *values, uint8_t direction, policy_change *change, void *arg)
 {
 	struct holding *h = installed(policies, selector, values, direction);
 
 	change_in(direction, selector, h ? &h->policy->values : values, h, change, arg);
 }
 
-static void tell_holding(const struct policies *policies, const struct holding *h,
-	policy_change *change, void *arg)
+static void tell_holding(
+	const struct policies *policies, const struct holding *h, policy_change *change, void *arg)
 {
 	for (uint8_t direction = HOLDS_OUT; direction <= HOLDS_IN; direction++)
 		if (h->holds & direction)
-			tell_installed(policies, &h->selector, &h->policy->values, direction,
-				change, arg);
+			tell_installed(
+				policies, &h->selector, &h->policy->values, direction, change, arg);
 }
 
 int policies_add(struct policies *policies, const struct policy_values *values,
-	const struct selector *selectors, unsigned count, bool again,
-	policy_change *change, void *arg)
+	const struct selector *selectors, unsigned count, bool again, policy_change *change,
+	void *arg)
 {
 	struct policy *p = find(policies, values, selectors, count, true);
 
@@ -304,8 +302,8 @@ int policies_add(struct policies *policies, const struct policy_values *values,
 	return 0;
 }
 
-static void take_back(struct policies *policies, struct holding *h, policy_change *change,
-	void *arg)
+static void take_back(
+	struct policies *policies, struct holding *h, policy_change *change, void *arg)
 {
 	const struct policy_values *v = &h->policy->values;
 	uint8_t was_installed = 0;
@@ -319,9 +317,8 @@ static void take_back(struct policies *policies, struct holding *h, policy_chang
 			tell_installed(policies, &h->selector, v, direction, change, arg);
 }
 
-static void tell_again(const struct policies *policies,
-	const struct policy_values *values, const struct selector *selectors,
-	unsigned count, policy_change *change, void *arg)
+static void tell_again(const struct policies *policies, const struct policy_values *values,
+	const struct selector *selectors, unsigned count, policy_change *change, void *arg)
 {
 	for (unsigned i = 0; i < count; i++)
 		for (uint8_t direction = HOLDS_OUT; direction <= HOLDS_IN; direction++)
@@ -329,8 +326,8 @@ static void tell_again(const struct policies *policies,
 }
 
 int policies_remove(struct policies *policies, struct policy_values *values,
-	const struct selector *selectors, unsigned count, bool again,
-	policy_change *change, void *arg)
+	const struct selector *selectors, unsigned count, bool again, policy_change *change,
+	void *arg)
 {
 	struct policy *p = find(policies, values, selectors, count, again);
 
@@ -350,9 +347,8 @@ int policies_remove(struct policies *policies, struct policy_values *values,
 	return 0;
 }
 
-void policies_move(struct policies *policies, uint32_t reqid,
-	const struct ip_address *local, const struct ip_address *remote, policy_change *change,
-	void *arg)
+void policies_move(struct policies *policies, uint32_t reqid, const struct ip_address *local,
+	const struct ip_address *remote, policy_change *change, void *arg)
 {
 	for (struct table_node *n = table_first(policies->by_reqid, table_hash_u64(reqid)); n;
 		n = table_next(n)) {

@@ -34,20 +34,21 @@ struct ip_address xfrm_address_read(const xfrm_address_t *a, uint16_t family)
 	return ip_from_bytes((uint8_t)family, (const uint8_t *)a);
 }
 
-static struct xfrm_selector xfrm_selector_of(const struct selector *s)
+/* In place, and emptied before: the kernel compares selectors as memory, padding and all, and a
+ * struct that is assigned may have anything there. */
+static void put_selector(struct xfrm_selector *out, const struct selector *s)
 {
-	return (struct xfrm_selector){
-		.saddr = xfrm_address_of(&s->source),
-		.daddr = xfrm_address_of(&s->destination),
-		.prefixlen_s = s->source_len,
-		.prefixlen_d = s->destination_len,
-		.sport = htons(s->source_port),
-		.sport_mask = htons(s->source_mask),
-		.dport = htons(s->destination_port),
-		.dport_mask = htons(s->destination_mask),
-		.family = s->family,
-		.proto = s->protocol,
-	};
+	memset(out, 0, sizeof(*out));
+	out->saddr = xfrm_address_of(&s->source);
+	out->daddr = xfrm_address_of(&s->destination);
+	out->prefixlen_s = s->source_len;
+	out->prefixlen_d = s->destination_len;
+	out->sport = htons(s->source_port);
+	out->sport_mask = htons(s->source_mask);
+	out->dport = htons(s->destination_port);
+	out->dport_mask = htons(s->destination_mask);
+	out->family = s->family;
+	out->proto = s->protocol;
 }
 
 static void begin(struct nl_msg *msg, uint16_t type, uint16_t flags)
@@ -162,6 +163,7 @@ static uint8_t mode_of(enum ipsec_mode mode)
  * mode are those of the selector. */
 static struct xfrm_selector selector_of(const struct ipsec_sa *sa)
 {
+	struct xfrm_selector kernels;
 	struct selector *list, out;
 	unsigned count;
 
@@ -185,7 +187,8 @@ static struct xfrm_selector selector_of(const struct ipsec_sa *sa)
 	free(list);
 	if (sa->direction == IPSEC_INBOUND)
 		out = selector_reversed(&out);
-	return xfrm_selector_of(&out);
+	put_selector(&kernels, &out);
+	return kernels;
 }
 
 static uint8_t flags_of(const struct ipsec_sa *sa, const struct xfrm_selector *selector)
@@ -431,20 +434,17 @@ int xfrm_put_sa_moved(struct nl_msg *msg, struct nlmsghdr *state, const struct i
 
 /* ---- policies --------------------------------------------------------------------- */
 
-static struct xfrm_userpolicy_info policy_info(
-	uint8_t direction, const struct selector *selector, uint32_t priority)
+static void fill_policy(struct xfrm_userpolicy_info *out, uint8_t direction,
+	const struct selector *selector, uint32_t priority)
 {
-	return (struct xfrm_userpolicy_info){
-		.sel = xfrm_selector_of(selector),
-		.lft = {.soft_byte_limit = XFRM_INF,
-			.hard_byte_limit = XFRM_INF,
-			.soft_packet_limit = XFRM_INF,
-			.hard_packet_limit = XFRM_INF,
-			.hard_add_expires_seconds = KERNEL_OURS},
-		.priority = priority,
-		.dir = direction,
-		.action = XFRM_POLICY_ALLOW,
-	};
+	memset(out, 0, sizeof(*out));
+	put_selector(&out->sel, selector);
+	out->lft.soft_byte_limit = out->lft.hard_byte_limit = XFRM_INF;
+	out->lft.soft_packet_limit = out->lft.hard_packet_limit = XFRM_INF;
+	out->lft.hard_add_expires_seconds = KERNEL_OURS;
+	out->priority = priority;
+	out->dir = direction;
+	out->action = XFRM_POLICY_ALLOW;
 }
 
 static int put_policy_binding(
@@ -503,10 +503,10 @@ int xfrm_put_policy(struct nl_msg *msg, uint8_t direction, const struct selector
 {
 	struct selector s =
 		direction == XFRM_POLICY_OUT ? *selector : selector_reversed(selector);
-	struct xfrm_userpolicy_info info =
-		policy_info(direction, &s, policy_priority(values, selector));
+	struct xfrm_userpolicy_info info;
 	int error;
 
+	fill_policy(&info, direction, &s, policy_priority(values, selector));
 	if (values->action == IPSEC_DISCARD)
 		info.action = XFRM_POLICY_BLOCK;
 	begin(msg, XFRM_MSG_UPDPOLICY, NLM_F_ACK);
@@ -518,8 +518,9 @@ int xfrm_put_policy(struct nl_msg *msg, uint8_t direction, const struct selector
 
 int xfrm_put_bypass(struct nl_msg *msg, uint8_t direction, const struct selector *selector)
 {
-	struct xfrm_userpolicy_info info = policy_info(direction, selector, 1);
+	struct xfrm_userpolicy_info info;
 
+	fill_policy(&info, direction, selector, 1);
 	begin(msg, XFRM_MSG_UPDPOLICY, NLM_F_ACK);
 	return append(msg, &info, sizeof(info));
 }
@@ -529,9 +530,12 @@ int xfrm_put_policy_delete(struct nl_msg *msg, uint8_t direction,
 {
 	struct selector s =
 		direction == XFRM_POLICY_OUT ? *selector : selector_reversed(selector);
-	struct xfrm_userpolicy_id id = {.sel = xfrm_selector_of(&s), .dir = direction};
+	struct xfrm_userpolicy_id id;
 	int error;
 
+	memset(&id, 0, sizeof(id));
+	put_selector(&id.sel, &s);
+	id.dir = direction;
 	begin(msg, XFRM_MSG_DELPOLICY, NLM_F_ACK);
 	error = append(msg, &id, sizeof(id));
 	return error ? error : put_policy_binding(msg, direction, values);
