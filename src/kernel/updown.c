@@ -310,8 +310,12 @@ static void close_all(struct updown *u)
 	unsigned left;
 
 	take_requests(u);
-	if (u->leave_state)
+	if (u->leave_state) {
+		route_table_leave(u->lanes.routes);
+		if (!u->lanes.running)
+			lanes_give_up(&u->lanes);
 		return;
+	}
 	lanes_close(&u->lanes);
 	wait_until_idle(u, u->patience_ms);
 	if (!lanes_idle(&u->lanes))

@@ -55,6 +55,7 @@ struct route_table {
 	struct table *destinations;
 	struct source *sources;
 	uint64_t present;
+	bool leave; /* the kernel's are no longer touched */
 };
 
 struct route_table *route_table_open(void)
@@ -77,6 +78,11 @@ void route_table_close(struct route_table *t)
 	rtnetlink_close(&t->netlink);
 	table_free(t->destinations);
 	free(t);
+}
+
+void route_table_leave(struct route_table *t)
+{
+	t->leave = true;
 }
 
 uint64_t route_count(const struct route_table *t)
@@ -150,6 +156,8 @@ static int ask_route(struct route_table *t, uint16_t type, uint16_t flags,
 
 	if (head.rtm_family == AF_INET && ip_is_unset(&via->gateway))
 		head.rtm_scope = RT_SCOPE_LINK;
+	if (t->leave)
+		return 0;
 	rtnetlink_begin(&r, type, flags, &head, sizeof(head));
 	rtnetlink_put_address(&r, RTA_DST, &subnet->address);
 	rtnetlink_put_address(&r, RTA_GATEWAY, &via->gateway);
@@ -172,6 +180,8 @@ static int ask_address(
 	uint8_t protocol = UPDOWN_ROUTE_PROTOCOL;
 	struct rtnetlink_request r;
 
+	if (t->leave)
+		return 0;
 	rtnetlink_begin(&r, type, type == RTM_NEWADDR ? NLM_F_CREATE | NLM_F_EXCL : 0, &head,
 		sizeof(head));
 	rtnetlink_put_address(&r, IFA_LOCAL, a);

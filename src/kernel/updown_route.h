@@ -26,6 +26,8 @@ struct route_wish {
 /* NULL: no memory, or no netlink (errno). */
 struct route_table *route_table_open(void);
 /* All holds must be released. */
+/* From now on what there is in the kernel stays, whatever is released. */
+void route_table_leave(struct route_table *t);
 void route_table_close(struct route_table *t);
 /* Removes all routes and addresses that bear our number. False with errno. */
 bool route_table_flush(struct route_table *t);
