@@ -8,7 +8,7 @@ build=$top/build
 results=$build/test-results
 python=/usr/bin/python3
 # A part that hangs is cut off; what it did not run then counts as failed.
-unit_cap=900 namespace_cap=1200 sanitizer_cap=420 vm_cap=900
+unit_cap=900 namespace_cap=1200 sanitizer_cap=600 vm_cap=900
 # Programs with threads in them: run under ThreadSanitizer as well.
 threaded='^(base-(log|mailbox|counter|secret)|crypto (pool|key_stock|batch|key_exchange_vectors)|ike catalogue|shard-|dataplane|kernel)'
 

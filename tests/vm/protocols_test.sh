@@ -350,14 +350,18 @@ swan_tunnel_ends() {
 	until_true 60 has_only_larval_states right || fail "strongSwan keeps: $(ip -n right xfrm state)"
 }
 
-swan_rekeys() { # by both
+# Counters are summed over the SAs there are: the old ones must have gone, which strongSwan keeps for a while.
+swan_has_rekeyed() { # ROLE TARGET
+	until_true 60 log_has left "$1 rekeyed Child SA" || fail "$(tail -n 20 "$swan/pluto.log" "$work/left/pluto.log")"
+	until_true 30 has_sas left 2 && until_true 30 has_sas right 2 || fail "old SAs stay: $(ip -n right xfrm state)"
+	check_traffic "$2" 192.0.2.1 192.0.2.2
+}
+
+swan_rekeys() { # TARGET: by both
 	whack_in left --name t --rekey-child
-	until_true 60 log_has left 'initiator rekeyed Child SA' || fail "$(tail -n 20 "$work/left/pluto.log")"
-	check_traffic "$1" 192.0.2.1 192.0.2.2
+	swan_has_rekeyed initiator "$1"
 	swanctl_in --rekey --child c
-	until_true 60 log_has left 'responder rekeyed Child SA' || fail "$(tail -n 20 "$swan/pluto.log" "$work/left/pluto.log")"
-	sleep 0.5
-	check_traffic "$1" 192.0.2.1 192.0.2.2
+	swan_has_rekeyed responder "$1"
 }
 
 swan_gcm='esp_proposals = aes128gcm16-x25519-esn-noesn
