@@ -24,6 +24,7 @@ static uint32_t owner[1024]; /* atomic, by the last byte(s) of the address: who 
 static uint32_t holders[1024];
 static uint64_t now_s; /* atomic */
 static bool stop;      /* atomic */
+static unsigned views; /* atomic: leases that the keeper has seen */
 
 struct holding {
 	struct lease lease;
@@ -101,7 +102,10 @@ static void *work(void *arg)
 	struct worker *w = arg;
 
 	urcu_qsbr_register_thread();
-	for (unsigned i = 0; i < ROUNDS; i++) {
+	/* Longer, if the keeper has not had its turn yet. */
+	for (unsigned i = 0;
+		i < ROUNDS || (i < 1000 * ROUNDS && !__atomic_load_n(&views, __ATOMIC_RELAXED));
+		i++) {
 		struct holding *h = &w->held[below(w, HELD)];
 
 		if (h->lease.pool)
@@ -119,7 +123,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-static void look(unsigned *views)
+static void look(void)
 {
 	struct lease_view view;
 	char text[IDENTITY_TEXT_MAX];
@@ -128,21 +132,21 @@ static void look(unsigned *views)
 	while (!address_pool_at_end(pool, at)) {
 		if (!address_pool_next(pool, &at, 32, &view))
 			continue;
-		*views += view.id ? strlen(identity_text(view.id, text)) > 0 : 1;
+		__atomic_add_fetch(&views, view.id ? strlen(identity_text(view.id, text)) > 0 : 1,
+			__ATOMIC_RELAXED);
 	}
 }
 
 static void *keep(void *arg)
 {
-	unsigned *views = arg;
-
+	(void)arg;
 	urcu_qsbr_register_thread();
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		/* Hours pass quickly, so that leases are forgotten all the time. */
 		uint64_t now = __atomic_add_fetch(&now_s, 3000, __ATOMIC_RELAXED);
 
 		address_pool_sweep(pool, now, 100);
-		look(views);
+		look();
 		rcu_reader_done();
 		urcu_qsbr_quiescent_state();
 	}
@@ -156,15 +160,16 @@ static void run(const char *range)
 	struct ip_range r;
 	char error[200];
 	pthread_t keeper;
-	unsigned taken = 0, views = 0;
+	unsigned taken = 0;
 
 	assert_true(ip_range_parse(range, &r));
 	pool = address_pool_new(&r, 1, error, sizeof(error));
 	assert_non_null(pool);
 	memset(workers, 0, sizeof(workers));
 	stop = false;
+	views = 0;
 	urcu_qsbr_thread_offline();
-	pthread_create(&keeper, NULL, keep, &views);
+	pthread_create(&keeper, NULL, keep, NULL);
 	for (unsigned i = 0; i < THREADS; i++) {
 		workers[i].number = i;
 		workers[i].random = i + 1;
