@@ -104,11 +104,14 @@ struct updown_answer *updown_port_take(struct updown_port *port)
 
 static void push_answer(struct updown_port *port, struct updown_answer *answer)
 {
-	answer->next = __atomic_load_n(&port->answers, __ATOMIC_RELAXED);
-	while (!__atomic_compare_exchange_n(&port->answers, &answer->next, answer, true,
-		__ATOMIC_RELEASE, __ATOMIC_RELAXED))
-		;
-	if (!answer->next)
+	struct updown_answer *before = __atomic_load_n(&port->answers, __ATOMIC_RELAXED);
+
+	/* Once it is there it is the taker's. */
+	do {
+		answer->next = before;
+	} while (!__atomic_compare_exchange_n(&port->answers, &before, answer, true,
+		__ATOMIC_RELEASE, __ATOMIC_RELAXED));
+	if (!before)
 		wake(port->fd);
 }
 
@@ -146,13 +149,15 @@ void updown_request_free(struct updown_request *request)
 void updown_submit(struct updown_port *port, struct updown_request *request)
 {
 	struct updown *u = port->updown;
+	struct updown_request *before = __atomic_load_n(&u->requests, __ATOMIC_RELAXED);
 
 	request->port = port;
-	request->next = __atomic_load_n(&u->requests, __ATOMIC_RELAXED);
-	while (!__atomic_compare_exchange_n(&u->requests, &request->next, request, true,
-		__ATOMIC_RELEASE, __ATOMIC_RELAXED))
-		;
-	if (!request->next)
+	/* Once it is there it is the thread's. */
+	do {
+		request->next = before;
+	} while (!__atomic_compare_exchange_n(&u->requests, &before, request, true,
+		__ATOMIC_RELEASE, __ATOMIC_RELAXED));
+	if (!before)
 		wake(u->wake_fd);
 }
 
