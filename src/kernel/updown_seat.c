@@ -475,7 +475,7 @@ static bool do_step(struct lanes *l, struct lane *lane)
 		return true;
 	}
 	l->child_lane[child] = lane;
-	l->running++;
+	count(&l->running, 1);
 	if (!l->watch(l->arg, (unsigned)child))
 		child_kill(&l->children[child]);
 	return false;
@@ -788,7 +788,7 @@ void lanes_child_ended(struct lanes *l, unsigned child)
 	bool ok = child_end(c, why, sizeof(why));
 
 	l->child_lane[child] = NULL;
-	l->running--;
+	count(&l->running, -1);
 	count(&l->failed, !ok);
 	count(&l->timed_out, late);
 	step_done(lane, ok, why);

@@ -29,7 +29,6 @@ struct lanes {
 	struct lane *first_ready, **last_ready; /* wait for a child */
 	struct child children[CHILDREN_MAX];
 	struct lane *child_lane[CHILDREN_MAX];
-	unsigned running;
 	bool closing; /* nothing new */
 	uint64_t now_ms;
 	/* The thread's: */
@@ -37,7 +36,7 @@ struct lanes {
 	void (*answer)(void *arg, struct updown_request *request, bool ok, bool nothing,
 		const char *why);
 	bool (*watch)(void *arg, unsigned child); /* the descriptors of a new child */
-	uint64_t runs, failed, timed_out, seats, waiting; /* atomic, for any reader */
+	uint64_t runs, failed, timed_out, running, seats, waiting; /* atomic, for any reader */
 };
 
 bool lanes_init(struct lanes *l);
