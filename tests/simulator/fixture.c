@@ -163,6 +163,31 @@ void fixture_pass(struct fixture *f, uint64_t ms)
 	world_run(f->world, f->world->now_ms + ms);
 }
 
+#define OFFSET_EXCHANGE 18 /* of an IKE message */
+
+unsigned fixture_sent_by(const struct fixture *f, const struct node *node, unsigned exchange)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < f->captured_count; i++)
+		n += ip_equal(&f->captured[i].path.local.address, &node->address) &&
+		     f->captured[i].bytes[OFFSET_EXCHANGE] == exchange;
+	return n;
+}
+
+struct ike_path fixture_arriving(const struct captured *c)
+{
+	return (struct ike_path){.local = c->path.remote,
+		.remote = c->path.local,
+		.non_esp_marker = c->path.non_esp_marker};
+}
+
+bool fixture_drop_all(struct fixture *f, unsigned i, const uint8_t *bytes, size_t len)
+{
+	(void)f, (void)i, (void)bytes, (void)len;
+	return true;
+}
+
 void fixture_inject(struct node *to, const struct ike_path *path, const uint8_t *bytes, size_t len)
 {
 	uint8_t *copy = malloc(

@@ -53,6 +53,12 @@ struct connection *fixture_add(
 ike_watcher fixture_initiate(struct fixture *f);
 /* Lets so much virtual time pass. */
 void fixture_pass(struct fixture *f, uint64_t ms);
+/* How many captured messages of this exchange the node has sent. */
+unsigned fixture_sent_by(const struct fixture *f, const struct node *node, unsigned exchange);
+/* As the receiver sees where a message came from. */
+struct ike_path fixture_arriving(const struct captured *c);
+/* For `drop`: none arrives. */
+bool fixture_drop_all(struct fixture *f, unsigned i, const uint8_t *bytes, size_t len);
 /* Hands bytes to a node as if they came along the path. */
 void fixture_inject(struct node *to, const struct ike_path *path, const uint8_t *bytes, size_t len);
 /* Was the watcher told a line that contains this? */

@@ -1,32 +1,13 @@
 /* What outlasts one SA or one message: the way of an answer, policies of an earlier narrowing, and
  * the operator's wish when another engine's SA takes over and goes. */
-#include "fixture.h"
-#include "invariants.h"
+#include "fixture_asserts.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
 #include <urcu/urcu-qsbr.h>
-
-#include <cmocka.h>
 
 static const struct side_config usual;
 
 enum { OFFSET_EXCHANGE = 18, INFORMATIONAL = 37 };
-
-static void come_up(struct fixture *f)
-{
-	fixture_initiate(f);
-	fixture_pass(f, 2000);
-	assert_int_equal(count_established(f->west), 1);
-	assert_int_equal(count_established(f->east), 1);
-}
-
-static void end(struct fixture *f)
-{
-	assert_string_equal(f->world->failure, "");
-	fixture_free(f);
-}
 
 /* ---- the way of an answer ----------------------------------------------------------------- */
 

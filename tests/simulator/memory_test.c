@@ -81,12 +81,6 @@ static void a_tunnel(void **state)
 	fixture_free(f);
 }
 
-static bool drop_all(struct fixture *f, unsigned i, const uint8_t *bytes, size_t len)
-{
-	(void)f, (void)i, (void)bytes, (void)len;
-	return true;
-}
-
 /* The request is in flight, and its copy is kept for AUTH. */
 static void a_negotiation(void **state)
 {
@@ -95,7 +89,7 @@ static void a_negotiation(void **state)
 	size_t len;
 
 	(void)state;
-	f->drop = drop_all;
+	f->drop = fixture_drop_all;
 	fixture_initiate(f);
 	fixture_pass(f, 100);
 	len = f->captured[0].len;

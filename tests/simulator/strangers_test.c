@@ -24,32 +24,6 @@ static void end(struct fixture *f)
 	fixture_free(f);
 }
 
-static unsigned sent_by(const struct fixture *f, const struct node *node, unsigned exchange)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < f->captured_count; i++)
-		n += ip_equal(&f->captured[i].path.local.address, &node->address) &&
-		     f->captured[i].bytes[OFFSET_EXCHANGE] == exchange;
-	return n;
-}
-
-static struct ike_path arriving(const struct captured *c)
-{
-	return (struct ike_path){.local = c->path.remote,
-		.remote = c->path.local,
-		.non_esp_marker = c->path.non_esp_marker};
-}
-
-static bool drop_all(struct fixture *f, unsigned i, const uint8_t *bytes, size_t len)
-{
-	(void)f;
-	(void)i;
-	(void)bytes;
-	(void)len;
-	return true;
-}
-
 /* ---- strangers ------------------------------------------------------------------------------- */
 
 static void flood_does_not_hide_the_right_group(void **state)
@@ -62,13 +36,13 @@ static void flood_does_not_hide_the_right_group(void **state)
 		.remote = {.address = ip_v4(0xcb007109), .port = 500}};
 
 	(void)state;
-	f->drop = drop_all;
+	f->drop = fixture_drop_all;
 	fixture_initiate(f);
 	fixture_pass(f, 100);
 	f->drop = NULL;
 	for (unsigned i = 0; i < 2000; i++)
 		fixture_inject(f->east, &path, stray, sizeof(stray));
-	path = arriving(&f->captured[0]);
+	path = fixture_arriving(&f->captured[0]);
 	fixture_inject(f->east, &path, f->captured[0].bytes, f->captured[0].len);
 	fixture_pass(f, 400);
 	assert_int_equal(count_established(f->west), 1);
@@ -83,7 +57,7 @@ static void very_long_request_is_refused_and_not_kept(void **state)
 	size_t len, more = 60000;
 
 	(void)state;
-	f->drop = drop_all;
+	f->drop = fixture_drop_all;
 	fixture_initiate(f);
 	fixture_pass(f, 100);
 	f->drop = NULL;
@@ -99,7 +73,7 @@ static void very_long_request_is_refused_and_not_kept(void **state)
 	message[OFFSET_LENGTH + 1] = len >> 16;
 	message[OFFSET_LENGTH + 2] = len >> 8;
 	message[OFFSET_LENGTH + 3] = len & 255;
-	path = arriving(&f->captured[0]);
+	path = fixture_arriving(&f->captured[0]);
 	fixture_inject(f->east, &path, message, len);
 	assert_int_equal(ike_engine_sa_count(f->east->engine), 0);
 	free(message);
@@ -119,7 +93,7 @@ static void forged_responses_do_not_fill_the_log(void **state)
 	struct ike_path path;
 
 	(void)state;
-	f->drop = drop_all;
+	f->drop = fixture_drop_all;
 	fixture_initiate(f);
 	fixture_pass(f, 100);
 	path = (struct ike_path){
@@ -147,7 +121,7 @@ static void repeated_request_is_answered_where_it_came_from(void **state)
 			auth = &f->captured[i];
 	}
 	assert_non_null(auth);
-	path = arriving(auth);
+	path = fixture_arriving(auth);
 	path.remote.port = 4567;
 	before = f->captured_count;
 	fixture_inject(f->east, &path, auth->bytes, auth->len);
@@ -201,13 +175,13 @@ static void half_open_count_comes_down_again(void **state)
 	size_t len;
 
 	(void)state;
-	f->drop = drop_all;
+	f->drop = fixture_drop_all;
 	fixture_initiate(f);
 	fixture_pass(f, 100);
 	len = f->captured[0].len;
 	message = malloc(len);
 	memcpy(message, f->captured[0].bytes, len);
-	path = arriving(&f->captured[0]);
+	path = fixture_arriving(&f->captured[0]);
 	for (unsigned i = 0; i < 30; i++) {
 		message[0] = i;
 		fixture_inject(f->east, &path, message, len);
@@ -280,13 +254,13 @@ static void replacement_that_fails_is_tried_again(void **state)
 	(void)state;
 	fixture_initiate(f);
 	fixture_pass(f, 2000);
-	requests = sent_by(f, f->west, SA_INIT);
+	requests = fixture_sent_by(f, f->west, SA_INIT);
 	assert_int_equal(count_established(f->west), 1);
-	f->drop = drop_all;
+	f->drop = fixture_drop_all;
 	/* The margin is 30 s and a try takes 3 s. */
 	fixture_pass(f, 278000);
 	assert_int_equal(count_established(f->west), 1);
-	assert_true(sent_by(f, f->west, SA_INIT) > requests);
+	assert_true(fixture_sent_by(f, f->west, SA_INIT) > requests);
 	f->drop = NULL;
 	fixture_pass(f, 15000);
 	assert_int_equal(count_established(f->west), 1);
@@ -306,9 +280,9 @@ static void nothing_is_revived_by_who_does_not_listen(void **state)
 	fixture_pass(f, 2000);
 	ike_engine_listen(f->west->engine, false);
 	ike_engine_terminate(f->east->engine, f->east_connection, false, 0);
-	requests = sent_by(f, f->west, SA_INIT);
+	requests = fixture_sent_by(f, f->west, SA_INIT);
 	fixture_pass(f, 30000);
-	assert_int_equal(sent_by(f, f->west, SA_INIT), requests);
+	assert_int_equal(fixture_sent_by(f, f->west, SA_INIT), requests);
 	ike_engine_listen(f->west->engine, true);
 	fixture_pass(f, 10000);
 	assert_int_equal(count_established(f->west), 1);

@@ -27,22 +27,6 @@ static void end(struct fixture *f)
 	fixture_free(f);
 }
 
-static unsigned sent_by(const struct fixture *f, const struct node *node, unsigned exchange)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < f->captured_count; i++)
-		n += ip_equal(&f->captured[i].path.local.address, &node->address) &&
-		     f->captured[i].bytes[OFFSET_EXCHANGE] == exchange;
-	return n;
-}
-
-static bool drop_all(struct fixture *f, unsigned i, const uint8_t *bytes, size_t len)
-{
-	(void)f, (void)i, (void)bytes, (void)len;
-	return true;
-}
-
 static void route(struct fixture *f, struct node *node, struct connection *c)
 {
 	ike_watcher watcher = node_watcher(node);
@@ -124,7 +108,7 @@ static void nothing_is_initiated_without_a_trap(void **state)
 	ask(f);
 	fixture_pass(f, 1000);
 	assert_int_equal(count_established(f->west), 0);
-	assert_int_equal(sent_by(f, f->west, SA_INIT), 1);
+	assert_int_equal(fixture_sent_by(f, f->west, SA_INIT), 1);
 	end(f);
 }
 
@@ -146,7 +130,7 @@ static void many_packets_make_one_negotiation(void **state)
 	fixture_pass(f, 2000);
 	assert_int_equal(ike_engine_sa_count(f->west->engine), 1);
 	assert_int_equal(count_established(f->west), 1);
-	assert_int_equal(sent_by(f, f->west, SA_INIT), 1);
+	assert_int_equal(fixture_sent_by(f, f->west, SA_INIT), 1);
 	assert_int_equal(f->west_connection->routing->acquires, 2000);
 	end(f);
 }
@@ -187,7 +171,7 @@ static void packet_comes_first_among_the_selectors(void **state)
 	ask(f);
 	/* Ours proposes two, while the answer is awaited. */
 	fixture_pass(f, 40);
-	for (unsigned ms = 0; ms < 400 && !sent_by(f, f->west, AUTH); ms++)
+	for (unsigned ms = 0; ms < 400 && !fixture_sent_by(f, f->west, AUTH); ms++)
 		fixture_pass(f, 1);
 	ike_walk_start(f->west->engine, &walk);
 	assert_true(ike_walk_next(&walk, &view));
@@ -250,7 +234,7 @@ static void trap_is_back_when_the_tunnel_goes(void **state)
 		else if (way == 1)
 			ike_engine_terminate(f->east->engine, f->east_connection, false, 0);
 		else
-			f->drop = drop_all;
+			f->drop = fixture_drop_all;
 		fixture_pass(f, 60000);
 		f->drop = NULL;
 		assert_int_equal(count_established(f->west), 0);
@@ -279,8 +263,8 @@ static void child_sa_is_made_anew_on_its_ike_sa(void **state)
 	fixture_pass(f, 2000);
 	assert_int_equal(count_established(f->west), 1);
 	assert_int_equal(state_of(f), ROUTING_TUNNEL);
-	assert_int_equal(sent_by(f, f->west, SA_INIT), 1);
-	assert_int_equal(sent_by(f, f->west, CREATE_CHILD_SA), 1);
+	assert_int_equal(fixture_sent_by(f, f->west, SA_INIT), 1);
+	assert_int_equal(fixture_sent_by(f, f->west, CREATE_CHILD_SA), 1);
 	check_agreement(f->world, 1000);
 	end(f);
 }
@@ -306,7 +290,7 @@ static void unroute_takes_only_what_no_sa_uses(void **state)
 	ike_engine_unroute(f->west->engine, f->west_connection, false);
 	assert_int_equal(f->west->policy_count, 0);
 	ask(f);
-	assert_int_equal(sent_by(f, f->west, SA_INIT), 1);
+	assert_int_equal(fixture_sent_by(f, f->west, SA_INIT), 1);
 	end(f);
 }
 
@@ -336,7 +320,7 @@ static void failed_negotiation_waits_for_new_traffic(void **state)
 
 	(void)state;
 	route(f, f->west, f->west_connection);
-	f->drop = drop_all;
+	f->drop = fixture_drop_all;
 	ask(f);
 	fixture_pass(f, 20000);
 	assert_int_equal(ike_engine_sa_count(f->west->engine), 0);
@@ -364,12 +348,12 @@ static void refusals_are_not_asked_for_in_a_loop(void **state)
 		ask(f);
 		fixture_pass(f, 100);
 	}
-	sent = sent_by(f, f->west, SA_INIT);
+	sent = fixture_sent_by(f, f->west, SA_INIT);
 	assert_in_range(sent, 4, 8); /* after 1, 2, 4, 8, 16 seconds */
 	assert_int_equal(action_of(f), IPSEC_PROTECT);
 	ask(f);
 	fixture_pass(f, 31000);
-	assert_int_equal(sent_by(f, f->west, SA_INIT), sent + 1);
+	assert_int_equal(fixture_sent_by(f, f->west, SA_INIT), sent + 1);
 	end(f);
 }
 
@@ -387,8 +371,8 @@ static void refused_child_sa_is_a_failure(void **state)
 	assert_int_equal(state_of(f), ROUTING_ONDEMAND);
 	ask(f);
 	fixture_pass(f, 5000);
-	assert_int_equal(sent_by(f, f->west, SA_INIT), 1);
-	assert_int_equal(sent_by(f, f->west, CREATE_CHILD_SA), 1);
+	assert_int_equal(fixture_sent_by(f, f->west, SA_INIT), 1);
+	assert_int_equal(fixture_sent_by(f, f->west, CREATE_CHILD_SA), 1);
 	assert_int_equal(state_of(f), ROUTING_ONDEMAND);
 	end(f);
 }
@@ -402,7 +386,7 @@ static void failure_shunt_lasts_its_time(void **state)
 		struct side_config west = {.failure_shunt = actions[i]};
 		struct fixture *f = fixture_new(&west, &usual, false);
 
-		f->drop = drop_all;
+		f->drop = fixture_drop_all;
 		route(f, f->west, f->west_connection);
 		ask(f);
 		fixture_pass(f, 1000);
@@ -432,7 +416,7 @@ static void tunnel_ends_the_failure_shunt(void **state)
 	struct fixture *f = fixture_new(&west, &usual, false);
 
 	(void)state;
-	f->drop = drop_all;
+	f->drop = fixture_drop_all;
 	route(f, f->west, f->west_connection);
 	ask(f);
 	fixture_pass(f, 20000);
@@ -483,7 +467,7 @@ static void negotiation_pass_lasts_as_long_as_the_negotiation(void **state)
 	assert_int_equal(action_of(f), IPSEC_PROTECT);
 	ike_engine_terminate(f->west->engine, f->west_connection, false, 0);
 	fixture_pass(f, 5000);
-	f->drop = drop_all;
+	f->drop = fixture_drop_all;
 	ask(f);
 	assert_int_equal(action_of(f), IPSEC_BYPASS);
 	fixture_pass(f, 20000);
@@ -500,14 +484,14 @@ static void traffic_hurries_a_revival(void **state)
 
 	(void)state;
 	route(f, f->west, f->west_connection);
-	f->drop = drop_all;
+	f->drop = fixture_drop_all;
 	fixture_initiate(f);
 	fixture_pass(f, 250000);
 	while (ike_engine_sa_count(f->west->engine))
 		fixture_pass(f, 100);
-	sent = sent_by(f, f->west, SA_INIT);
+	sent = fixture_sent_by(f, f->west, SA_INIT);
 	fixture_pass(f, 4000);
-	assert_int_equal(sent_by(f, f->west, SA_INIT), sent);
+	assert_int_equal(fixture_sent_by(f, f->west, SA_INIT), sent);
 	f->drop = NULL;
 	ask(f);
 	fixture_pass(f, 31000);
@@ -595,12 +579,12 @@ static void kept_connection_comes_back(void **state)
 
 	(void)state;
 	fixture_pass(f, 60000);
-	assert_int_equal(sent_by(f, f->west, SA_INIT), 0);
+	assert_int_equal(fixture_sent_by(f, f->west, SA_INIT), 0);
 	ike_engine_initiate(f->east->engine, f->east_connection, NULL, 0);
 	fixture_pass(f, 2000);
 	ike_engine_terminate(f->east->engine, f->east_connection, false, 0);
 	fixture_pass(f, 10000);
-	assert_true(sent_by(f, f->west, SA_INIT) >= 1);
+	assert_true(fixture_sent_by(f, f->west, SA_INIT) >= 1);
 	assert_int_equal(count_established(f->west), 1);
 	ike_engine_terminate(f->west->engine, f->west_connection, false, 0);
 	fixture_pass(f, 60000);
