@@ -227,33 +227,32 @@ static int64_t time_of(const SECItem *item, int64_t otherwise)
 									    : otherwise;
 }
 
-static struct known_crl fetched_as_known(struct fetched_crl *fetched)
+struct known_crl revocation_crl_of(struct credentials *c, const SECItem *name)
 {
-	struct known_crl known = {bytes_copy(fetched->der), fetched->content.next_update_s};
+	struct known_crl known = {
+		.next_update_s = INT64_MAX,
+		.stored = SEC_FindCrlByName(CERT_GetDefaultCertDB(), (SECItem *)(uintptr_t)name,
+			SEC_CRL_TYPE),
+		.fetched = crl_points_find(c->crl_points, bytes_of_item(name)),
+	};
+	const CERTSignedCrl *stored = known.stored;
 
-	fetched_crl_unref(fetched);
+	if (known.fetched && (!stored || time_of(&stored->crl.lastUpdate, 0) <=
+						 known.fetched->content.this_update_s)) {
+		known.der = known.fetched->der;
+		known.next_update_s = known.fetched->content.next_update_s;
+	} else if (stored && stored->derCrl) {
+		known.der = bytes_of_item(stored->derCrl);
+		known.next_update_s = time_of(&stored->crl.nextUpdate, INT64_MAX);
+	}
 	return known;
 }
 
-struct known_crl revocation_crl_of(struct credentials *c, const SECItem *name)
+void revocation_crl_release(struct known_crl *crl)
 {
-	CERTSignedCrl *crl = SEC_FindCrlByName(
-		CERT_GetDefaultCertDB(), (SECItem *)(uintptr_t)name, SEC_CRL_TYPE);
-	struct fetched_crl *fetched = crl_points_find(c->crl_points, bytes_of_item(name));
-	struct known_crl known = {.next_update_s = INT64_MAX};
-
-	if (fetched && crl && time_of(&crl->crl.lastUpdate, 0) > fetched->content.this_update_s) {
-		fetched_crl_unref(fetched);
-		fetched = NULL;
-	}
-	if (fetched)
-		known = fetched_as_known(fetched);
-	else if (crl && crl->derCrl)
-		known = (struct known_crl){bytes_copy(bytes_of_item(crl->derCrl)),
-			time_of(&crl->crl.nextUpdate, INT64_MAX)};
-	if (crl)
-		SEC_DestroyCrl(crl);
-	return known;
+	if (crl->stored)
+		SEC_DestroyCrl(crl->stored);
+	fetched_crl_unref(crl->fetched);
 }
 
 static bool has_current_crl(struct credentials *c, const CERTCertificate *authority, int64_t now_s,
@@ -265,7 +264,7 @@ static bool has_current_crl(struct credentials *c, const CERTCertificate *author
 							 : NULL;
 	char text[DN_TEXT_MAX];
 
-	free((void *)(uintptr_t)crl.der.data);
+	revocation_crl_release(&crl);
 	if (fault)
 		snprintf(why, size, "%s its authority '%.80s'", fault,
 			dn_text(bytes_of_item(&authority->derSubject), text, sizeof(text)));

@@ -16,12 +16,15 @@ struct revocation_rules {
 };
 void revocation_rules(const struct credentials *c, struct revocation_rules *rules);
 
-/* The CRL that counts, of the database or fetched. The caller frees `der`. */
+/* The CRL that counts, of the database or fetched, held until it is released. */
 struct known_crl {
 	struct bytes der;      /* empty: none */
 	int64_t next_update_s; /* INT64_MAX: never */
+	CERTSignedCrl *stored;
+	struct fetched_crl *fetched;
 };
 struct known_crl revocation_crl_of(struct credentials *c, const SECItem *authority_name);
+void revocation_crl_release(struct known_crl *crl);
 /* A path that NSS has found good: its distribution points are noted, and, if CRLs are a must, that
  * there is a current one for each of it. `path` has the authorities, the end certificate's issuer
  * first. False: why[] has whose CRL is missing. */

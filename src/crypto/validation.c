@@ -4,7 +4,6 @@
 #include "revocation_nss.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <certt.h>
@@ -216,7 +215,7 @@ static int64_t crl_until(int64_t next_update_s, int64_t now_s)
 static void remember_authorities(struct credentials *c, uint64_t generation, CERTCertificate **path,
 	unsigned count, struct peer_certificate *peer, int64_t now_s, int64_t *until_s)
 {
-	struct bytes first = {0};
+	struct known_crl first = {0};
 	bool complete = true;
 
 	*until_s = validated_latest(now_s);
@@ -230,14 +229,14 @@ static void remember_authorities(struct credentials *c, uint64_t generation, CER
 		*until_s = earliest(*until_s, expiry(path[i]));
 		*until_s = earliest(*until_s, crl_until(crl.next_update_s, now_s));
 		if (i == 0)
-			first = crl.der;
+			first = crl;
 		else
-			free((void *)(uintptr_t)crl.der.data);
+			revocation_crl_release(&crl);
 	}
 	if (complete && count > 0)
 		validated_add_issuer(c->validated, generation, bytes_of_item(&path[0]->derCert),
-			first, peer, *until_s);
-	free((void *)(uintptr_t)first.data);
+			first.der, peer, *until_s);
+	revocation_crl_release(&first);
 }
 
 /* The authorities of the path that NSS found, the end certificate's issuer first. */
