@@ -8,11 +8,9 @@ static struct connection *connection_of(struct fixture *f, const struct side_con
 	const char *name, uint32_t reqid, struct node *me, struct node *peer, const char *my_id, const char *peer_id,
 	const char *subnet, const char *peer_subnet)
 {
-	struct connection *c = connection_new(name);
+	struct connection *c = world_connection(f->world, name);
 	char error[200];
 
-	c->serial = ++f->world->next_serial;
-	c->oriented = true;
 	c->local.host = me->address;
 	if (!config->template_remote)
 		c->remote.host = peer->natted ? peer->nat_address : peer->address;
@@ -38,13 +36,12 @@ static struct connection *connection_of(struct fixture *f, const struct side_con
 	c->failure_shunt = config->failure_shunt;
 	c->negotiation_pass = config->negotiation_pass;
 	c->keep = config->keep;
-	c->retransmit_interval_ms = 500;
 	c->retransmit_timeout_s =
 		config->retransmit_timeout_s ? config->retransmit_timeout_s : 3;
 	c->dpd_delay_s = config->dpd_s;
 	c->keying_tries = config->keying_tries ? config->keying_tries : 1;
-	c->replay_window = 128;
-	c->encapsulation = config->encapsulation ? config->encapsulation : CHOICE_AUTO;
+	if (config->encapsulation)
+		c->encapsulation = config->encapsulation;
 	c->initial_contact = config->initial_contact;
 	c->nat_keepalive = true;
 	c->fragmentation = !config->no_fragmentation;

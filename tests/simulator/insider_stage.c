@@ -7,18 +7,14 @@
 static struct connection *connect_insider(
 	struct node *node, const char *id, bool template_end, const struct ip_address *insider)
 {
-	struct connection *c = connection_new("insider");
+	struct connection *c = world_connection(node->world, "insider");
 	char error[200];
 
-	c->serial = ++node->world->next_serial;
-	c->oriented = true;
 	c->local.host = node->address;
 	if (!template_end)
 		c->remote.host = *insider;
 	c->local.id = identity_parse(id, error, sizeof(error));
 	c->remote.id = identity_parse("@insider", error, sizeof(error));
-	c->protocol = IPSEC_ESP;
-	c->mode = IPSEC_TUNNEL;
 	c->narrowing = true;
 	c->ike_proposals = proposal_parse_ike(
 		"aes_gcm128-sha2_256;dh31,aes128-sha2_256;dh31,chacha20_poly1305-sha2_256;dh31",
@@ -27,13 +23,9 @@ static struct connection *connect_insider(
 	c->reqid = 20000 + node->index * 8;
 	c->ike_life_s = c->child_life_s = 3600;
 	c->rekey_margin_s = 360;
-	c->rekey = true;
-	c->retransmit_interval_ms = 500;
 	c->retransmit_timeout_s = 6;
 	c->dpd_delay_s = 3;
-	c->replay_window = 128;
-	c->encapsulation = CHOICE_AUTO;
-	c->nat_keepalive = c->fragmentation = true;
+	c->nat_keepalive = true;
 	c->local.selectors = calloc(1, sizeof(struct traffic_selector));
 	c->remote.selectors = calloc(1, sizeof(struct traffic_selector));
 	traffic_selector_parse("10.2.0.0/24", c->local.selectors);

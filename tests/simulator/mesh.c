@@ -41,26 +41,15 @@ static struct connection *connection_to(
 	char name[32], error[100];
 
 	snprintf(name, sizeof(name), "to-%u", to->index);
-	c = connection_new(name);
-	c->serial = ++world->next_serial;
-	c->oriented = true;
+	c = world_connection(world, name);
 	set_end(&c->local, from);
 	set_end(&c->remote, to);
-	c->protocol = IPSEC_ESP;
-	c->mode = IPSEC_TUNNEL;
 	c->ike_proposals = proposal_parse_ike("aes_gcm128-sha2_256;dh31", error, sizeof(error));
 	c->child_proposals = proposal_parse_child("aes_gcm128", false, 2, error, sizeof(error));
-	c->reqid = 16384 + c->serial;
-	c->ike_life_s = c->child_life_s = 28800;
 	c->rekey_margin_s = 600;
-	c->rekey = true;
-	c->retransmit_interval_ms = 500;
 	c->retransmit_timeout_s = 30;
 	c->dpd_delay_s = 20;
-	c->replay_window = 128;
-	c->encapsulation = CHOICE_AUTO;
 	c->initial_contact = initial_contact;
-	c->fragmentation = true;
 	catalogue_add(from->catalogue, c);
 	return c;
 }

@@ -48,27 +48,15 @@ static void set_selector(struct connection_end *end, const char *subnet)
 static struct connection *connection_of(
 	struct world *world, const char *name, struct node *me, const char *my_id)
 {
-	struct connection *c = connection_new(name);
+	struct connection *c = world_connection(world, name);
 	char error[200];
 
-	c->serial = ++world->next_serial;
-	c->oriented = true;
 	c->local.host = me->address;
 	c->local.id = identity_parse(my_id, error, sizeof(error));
-	c->protocol = IPSEC_ESP;
-	c->mode = IPSEC_TUNNEL;
 	c->ike_proposals = proposal_parse_ike("aes_gcm128-sha2_256;dh31", error, sizeof(error));
 	c->child_proposals = proposal_parse_child("aes_gcm128", false, 2, error, sizeof(error));
-	c->reqid = 16384 + c->serial;
-	c->ike_life_s = c->child_life_s = 28800;
 	c->rekey_margin_s = 540;
-	c->rekey = true;
-	c->retransmit_interval_ms = 500;
-	c->retransmit_timeout_s = 20;
-	c->dpd_delay_s = 10;
-	c->replay_window = 128;
-	c->encapsulation = CHOICE_AUTO;
-	c->fragmentation = c->pfs = true;
+	c->pfs = true;
 	return c;
 }
 

@@ -72,19 +72,15 @@ static void add_connection(struct run *run, const struct plan *plan, bool at_ini
 	struct node *i = world->nodes[plan->initiator], *r = world->nodes[plan->responder];
 	struct node *me = at_initiator ? i : r;
 	struct random_source dice = {world->seed * 977 + plan->initiator * 8 + plan->responder};
-	struct connection *c = connection_new(plan->name);
+	struct connection *c = world_connection(world, plan->name);
 	char error[200];
 
-	c->serial = ++world->next_serial;
-	c->oriented = true;
 	set_end(&c->local, &me->address, me->index, false, false);
 	if (at_initiator)
 		set_end(&c->remote, &r->address, r->index, false, plan->wrong_selectors);
 	else
 		set_end(&c->remote, i->natted ? &i->nat_address : &i->address, i->index,
 			plan->template_end, false);
-	c->protocol = IPSEC_ESP;
-	c->mode = IPSEC_TUNNEL;
 	c->ike_proposals = proposal_parse_ike(ike, error, sizeof(error));
 	c->child_proposals = proposal_parse_child(esp, false, 2, error, sizeof(error));
 	if (!c->ike_proposals || !c->child_proposals) {
@@ -92,7 +88,6 @@ static void add_connection(struct run *run, const struct plan *plan, bool at_ini
 		connection_unref(c);
 		return;
 	}
-	c->reqid = 16384 + c->serial;
 	c->ike_life_s = random_chance(&dice, 40) ? 90 + random_below(&dice, 300) : 28800;
 	c->child_life_s = random_chance(&dice, 40) ? 60 + random_below(&dice, 300) : 28800;
 	c->rekey_margin_s =
@@ -100,12 +95,6 @@ static void add_connection(struct run *run, const struct plan *plan, bool at_ini
 	c->pfs = random_chance(&dice, 50);
 	c->reauth = random_chance(&dice, 20);
 	c->rekey_fuzz_percent = 100;
-	c->rekey = true;
-	c->retransmit_interval_ms = 500;
-	c->retransmit_timeout_s = 20;
-	c->dpd_delay_s = 10;
-	c->replay_window = 128;
-	c->encapsulation = CHOICE_AUTO;
 	c->nat_keepalive = true;
 	c->fragmentation = random_chance(&dice, 80);
 	c->compress = random_chance(&dice, 40);

@@ -235,3 +235,24 @@ void world_free(struct world *world)
 	free(world->heap);
 	free(world);
 }
+
+/* ---- connections ----------------------------------------------------------------------- */
+
+struct connection *world_connection(struct world *world, const char *name)
+{
+	struct connection *c = connection_new(name);
+
+	c->serial = ++world->next_serial;
+	c->oriented = true;
+	c->protocol = IPSEC_ESP;
+	c->mode = IPSEC_TUNNEL;
+	c->reqid = 16384 + c->serial;
+	c->ike_life_s = c->child_life_s = 28800;
+	c->rekey = c->fragmentation = true;
+	c->retransmit_interval_ms = 500;
+	c->retransmit_timeout_s = 20;
+	c->dpd_delay_s = 10;
+	c->replay_window = 128;
+	c->encapsulation = CHOICE_AUTO;
+	return c;
+}

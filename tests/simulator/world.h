@@ -67,6 +67,10 @@ struct world {
 	uint64_t datagrams, lost, corrupted, steps;
 };
 
+/* What the connections of tests have in common: a tunnel by ESP, oriented, rekeyed, fragmented, with lives of 8 hours,
+ * 20 s of patience and a liveness check after 10 s. The caller's reference, and to be changed. */
+struct connection *world_connection(struct world *world, const char *name);
+
 /* From here on libcrypto's keys come from the seed too, so that a failing seed fails again. */
 struct world *world_new(uint64_t seed, bool verbose);
 void keys_from_seed(uint64_t seed);
