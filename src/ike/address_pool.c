@@ -200,11 +200,6 @@ bool address_pool_is_unused(const struct address_pool *pool)
 
 /* ---- what it is ----------------------------------------------------------------- */
 
-uint8_t address_pool_family(const struct address_pool *pool)
-{
-	return pool->ranges[0].first.family;
-}
-
 const struct ip_range *address_pool_range(const struct address_pool *pool, unsigned i)
 {
 	return i < pool->range_count ? &pool->ranges[i] : NULL;

@@ -27,7 +27,6 @@ struct address_pool *address_pool_ref(struct address_pool *pool);
 void address_pool_unref(struct address_pool *pool); /* NULL is allowed */
 /* Is there only the caller's reference left? */
 bool address_pool_is_unused(const struct address_pool *pool);
-uint8_t address_pool_family(const struct address_pool *pool);
 /* The i-th range in order; NULL past the end. */
 const struct ip_range *address_pool_range(const struct address_pool *pool, unsigned i);
 bool address_pool_same(const struct address_pool *a, const struct address_pool *b);
